@@ -1,0 +1,44 @@
+# Every target sets up what it needs by itself: a fresh Debian 12 with Python 3.11 is enough.
+PYTHON ?= python3.11
+BIN = .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: setup demo test check lint types editors extension bench clean
+
+setup: .venv/.stamp
+
+.venv/.stamp: constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv || { apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv .venv; }
+	$(BIN)/pip install --quiet --upgrade-strategy only-if-needed --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/unsay demo
+
+test: setup
+	$(BIN)/pytest -m "not editor"
+
+check: setup lint types test
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/pyright --warnings
+
+editors: setup
+	bash tests/editors/install.sh
+	$(BIN)/pytest -m editor
+
+extension:
+	cd vscode-extension && npm ci --ignore-scripts && npm run package
+
+bench: setup
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.swap
+	$(BIN)/python -m benchmarks.guard_latency
+
+clean:
+	rm -rf .venv build .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Scripts whose tables stand in the README and in the model's card; no part of the application."""

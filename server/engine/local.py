@@ -1,0 +1,255 @@
+"""The engine in this process: one request at a time, generations swapped under it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from server.engine.adapters import LoraAdapter, check_fits, merged, read_adapter
+from server.engine.banning import bans_for, token_ends, ways_to_say
+from server.engine.bans import BanAutomaton, ForbiddenStart
+from server.engine.config import EngineConfig
+from server.engine.decode import Forbids
+from server.engine.errors import AdapterMismatch, AskInvalid, EngineClosed, GenerationGone
+from server.engine.generation import Generation, Request, never
+from server.engine.load import LoadedModel, load_model
+from server.engine.prompt import build_prompt
+from server.engine.protocol import Ask, Ban, Completion, SwapReport
+from store.records import BASE, Kind
+
+# Kept beside the base: the serving generation and the one to roll back to.
+RESIDENT = 2
+# How soon a request that waits for its turn notices that it was cancelled.
+WAIT_S = 0.005
+
+
+def open_engine(config: EngineConfig) -> LocalEngine:
+    """Load the configured model and serve its base. Raises what `load_model` raises."""
+    if config.threads is None:
+        # Threads that wait for a busy core cost more than they bring: on two cores shared with
+        # other work, two threads were five times slower than one.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    loaded = load_model(
+        config.source,
+        config.device,
+        config.dtype,
+        context_tokens=config.context_tokens,
+        digest_cache=config.digest_cache,
+    )
+    return LocalEngine(loaded, config)
+
+
+class LocalEngine:
+    """Implements protocol.Engine over a loaded model. Any thread may call any method."""
+
+    def __init__(self, loaded: LoadedModel, config: EngineConfig | None = None) -> None:
+        if config is not None and config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self.loaded = loaded
+        base = Generation(BASE, loaded, loaded.model, None)
+        self._resident: dict[str, Generation] = {BASE: base}
+        self._serving = base
+        self._bans = BanAutomaton()
+        self._is_closed = False
+        self._turn = threading.Lock()
+        """Held by the request that runs."""
+        self._swapping = threading.Lock()
+        self._state = threading.Lock()
+        """Held for a few instructions, to read or change which generations there are."""
+
+    @property
+    def model(self) -> str:
+        return self.loaded.name
+
+    @property
+    def serving(self) -> str:
+        return self._serving.name
+
+    @property
+    def generations(self) -> tuple[str, ...]:
+        with self._state:
+            return tuple(self._resident)
+
+    def complete(
+        self,
+        ask: Ask,
+        *,
+        cancelled: Callable[[], bool] = never,
+        on_text: Callable[[int, str], None] | None = None,
+    ) -> list[Completion]:
+        """See protocol.Engine; fewer than `ask.n` if cancelled.
+
+        Raises AskInvalid, NoFim, GenerationGone and EngineClosed.
+        """
+        generation, request = self._request(ask, ask.generation, cancelled)
+        with self._my_turn(cancelled) as is_mine:
+            if not is_mine:
+                return [generation.cancelled(request)]
+            automaton = self._bans if ask.bans else None
+            done: list[Completion] = []
+            for i in range(ask.n):
+                bans = [] if automaton is None else [automaton.follow(request.prompt.context)]
+                show = None if on_text is None else partial(on_text, i)
+                done.append(generation.complete(request, i, bans, show))
+                if done[-1].finish == "cancelled":
+                    break
+            return done
+
+    def complete_differently(
+        self,
+        ask: Ask,
+        completion: Completion,
+        offset: int,
+        *,
+        cancelled: Callable[[], bool] = never,
+    ) -> Completion | None:
+        """See protocol.Engine. None if nothing else can be said there, or if cancelled."""
+        generation, request = self._request(ask, completion.generation, cancelled)
+        codec, prompt = self.loaded.codec, request.prompt
+        ends = token_ends(codec, completion.tokens, prompt.ids)
+        at = next((i for i, end in enumerate(ends) if end > offset), None)
+        if at is None:
+            return None
+        kept = completion.tokens[:at]
+        begin = ends[at - 1] if at else 0
+        same = ways_to_say(codec, completion.text, completion.tokens[at], begin, offset)
+        with self._my_turn(cancelled) as is_mine:
+            if not is_mine:
+                return None
+            bans: list[Forbids] = [ForbiddenStart(same)]
+            if ask.bans:
+                bans.append(self._bans.follow((*prompt.context, *kept)))
+            again = generation.complete(request, 0, bans, None, kept)
+        return again if len(again.tokens) > at else None
+
+    def set_bans(self, bans: Iterable[Ban]) -> None:
+        self._bans = BanAutomaton(bans)
+
+    def bans_for(
+        self,
+        prefix: str,
+        suffix: str,
+        target: str,
+        start: int,
+        end: int,
+        kind: Kind = "user",
+        replacement: str | None = None,
+    ) -> list[Ban]:
+        return bans_for(self.loaded, prefix, target, start, end, kind, replacement)
+
+    def swap(self, name: str, adapter: Path | None) -> SwapReport:
+        """See protocol.Engine. Raises AdapterCorrupt, AdapterMismatch and EngineClosed."""
+        if (name == BASE) != (adapter is None):
+            raise AdapterMismatch(
+                f"`{BASE}` is the model with no adapter, and every other generation has one; "
+                f"{name!r} came with {adapter}"
+            )
+        with self._swapping:
+            started = time.perf_counter()
+            candidate = self._candidate(name, adapter)
+            prepared = time.perf_counter()
+            with self._state:
+                self._check_open()
+                previous = self._serving
+                self._resident.pop(name, None)
+                self._resident[name] = self._serving = candidate
+                for old in [n for n in self._resident if n != BASE][:-RESIDENT]:
+                    del self._resident[old]
+            paused = time.perf_counter()
+            if previous is not candidate:
+                previous.cache.clear()
+        return SwapReport(
+            generation=name,
+            previous=previous.name,
+            prepare_ms=(prepared - started) * 1000,
+            pause_ms=(paused - prepared) * 1000,
+        )
+
+    def close(self) -> None:
+        """Let the running request end, refuse all later ones and let the weights go."""
+        with self._state:
+            self._is_closed = True
+        with self._turn:
+            for generation in self._resident.values():
+                generation.cache.clear()
+
+    def _candidate(self, name: str, folder: Path | None) -> Generation:
+        with self._state:
+            self._check_open()
+            resident = self._resident.get(name)
+        if folder is None:
+            assert resident is not None, "the base is always resident"
+            return resident
+        adapter = read_adapter(folder)
+        self._check_name(adapter, name, resident)
+        if resident is not None:
+            return resident
+        check_fits(adapter, self.loaded)
+        return Generation(name, self.loaded, merged(self.loaded, adapter), adapter.digest)
+
+    def _check_name(self, adapter: LoraAdapter, name: str, resident: Generation | None) -> None:
+        if adapter.name != name:
+            raise AdapterMismatch(
+                f"the adapter's own name is {adapter.name!r}, not {name!r}; give its own name"
+            )
+        if resident is not None and resident.digest != adapter.digest:
+            raise AdapterMismatch(
+                f"another adapter is served under the name {name!r}; a generation never changes: "
+                "give the new one a new name"
+            )
+
+    def _request(
+        self, ask: Ask, name: str | None, cancelled: Callable[[], bool]
+    ) -> tuple[Generation, Request]:
+        _check(ask)
+        generation = self._generation(name)
+        prompt = build_prompt(self.loaded, ask.prefix, ask.suffix, ask.max_tokens)
+        return generation, Request(ask, prompt, cancelled)
+
+    def _generation(self, name: str | None) -> Generation:
+        with self._state:
+            self._check_open()
+            if name is None:
+                return self._serving
+            found = self._resident.get(name)
+            if found is None:
+                raise GenerationGone(
+                    f"generation {name!r} is not resident (these are: "
+                    f"{', '.join(self._resident)}); ask without a generation, or promote it"
+                )
+            return found
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise EngineClosed("the engine was closed; start the server again")
+
+    @contextmanager
+    def _my_turn(self, cancelled: Callable[[], bool]) -> Generator[bool]:
+        """Wait for the running request to end; False if cancelled before that."""
+        while not (is_mine := self._turn.acquire(timeout=WAIT_S)):
+            if cancelled():
+                break
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                self._turn.release()
+
+
+def _check(ask: Ask) -> None:
+    wrong = [
+        ("max_tokens", ask.max_tokens, "1 or more", ask.max_tokens >= 1),
+        ("n", ask.n, "1 or more", ask.n >= 1),
+        ("temperature", ask.temperature, "0 or more", 0 <= ask.temperature < float("inf")),
+        ("top_p", ask.top_p, "more than 0 and at most 1", 0 < ask.top_p <= 1),
+    ]
+    for name, value, wanted, is_right in wrong:
+        if not is_right:
+            raise AskInvalid(f"{name} is {value}; give {wanted}")

@@ -1,0 +1,95 @@
+"""Makes a flagged suggestion clean: replace, decode again, cut. Every result is checked again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from server.guard.finding import Finding, Redecode
+
+Step = Literal["replaced", "decoded", "cut"]
+Check = Callable[[str], Sequence[Finding]]
+LEAST_USEFUL_CHARS = 4
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A text in which nothing is left that must not be shown."""
+
+    text: str
+    step: Step
+    left: tuple[Finding, ...]
+    """Findings in `text` that are only warned about."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a repair may cost."""
+
+    tries: int
+    milliseconds: float
+
+
+def repair(
+    text: str,
+    findings: Sequence[Finding],
+    *,
+    must_go: Callable[[Finding], bool],
+    may_cut: bool,
+    check: Check,
+    again: Redecode | None,
+    limits: Limits,
+) -> Repair | None:
+    """The first of a replacement, a new decode and a cut that leaves nothing that must go.
+
+    None if there is none within the limits.
+    """
+    deadline = time.monotonic() + limits.milliseconds / 1000
+    original, seen = text, {text}
+    step: Step = "replaced"
+    for attempt in range(limits.tries + 1):
+        wrong = [one for one in findings if must_go(one)]
+        if attempt and not wrong:
+            return Repair(text, step, tuple(findings))
+        replaced = spliced(text, wrong)
+        if replaced is not None:
+            left = check(replaced)
+            if not any(map(must_go, left)):
+                return Repair(replaced, step, tuple(left))
+        if again is None or attempt == limits.tries or time.monotonic() > deadline:
+            break
+        hopeless = [one for one in wrong if one.replacement is None] or wrong
+        other = again(text, min(one.start for one in hopeless))
+        if other is None or other in seen or not is_useful(other):
+            break
+        seen.add(other)
+        text, step, findings = other, "decoded", check(other)
+    return _cut(original, must_go, check) if may_cut else None
+
+
+def spliced(text: str, findings: Sequence[Finding]) -> str | None:
+    """`text` with every known replacement in place; None where there is none."""
+    end, parts = len(text), list[str]()
+    replaced = [one for one in findings if one.replacement is not None]
+    for one in sorted(replaced, key=lambda one: one.start, reverse=True):
+        if one.end <= end:  # of two that overlap the later one wins
+            parts[:0] = [one.replacement or "", text[one.end : end]]
+            end = one.start
+    return text[:end] + "".join(parts) if replaced else None
+
+
+def is_useful(text: str) -> bool:
+    """Whether a suggestion says enough to be shown."""
+    return sum(character.isalnum() for character in text) >= LEAST_USEFUL_CHARS
+
+
+def _cut(text: str, must_go: Callable[[Finding], bool], check: Check) -> Repair | None:
+    """The whole lines before the first finding that must go."""
+    wrong = [one.start for one in check(text) if must_go(one)]
+    kept = text[: text.rfind("\n", 0, min(wrong, default=len(text))) + 1].rstrip()
+    if not is_useful(kept):
+        return None
+    left = check(kept)
+    return None if any(map(must_go, left)) else Repair(kept, "cut", tuple(left))

@@ -1,0 +1,281 @@
+"""The loop on a real small model: what it changes, what it leaves, and when it stops."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from unlearn_scene import load_tiny, plain_item, without_replacement
+
+from server.engine.load import LoadedModel
+from store.records import Item
+from unlearn.config import RefreshConfig
+from unlearn.forward import hidden_at, length_sorted, project
+from unlearn.items import examples
+from unlearn.keepsake import Keepsake, Kept, write_keepsake
+from unlearn.ledger_update import keepsake_of
+from unlearn.lora import WEIGHTS, Student
+from unlearn.retain import retain_set, shipped_files
+from unlearn.roll import Roll, Standing
+from unlearn.teacher import Lesson, anchors, hidden_token, teach
+from unlearn.train import Training, standings, train
+
+FEW = RefreshConfig(max_updates=4, retain_size=4, retain_examples=2)
+
+
+@pytest.fixture
+def loaded(tiny_model: Path) -> LoadedModel:
+    return load_tiny(tiny_model)
+
+
+def punctuation(loaded: LoadedModel, token: int) -> bool:
+    return not any(c.isalnum() for c in loaded.codec.decode([token]))
+
+
+def lessons_of(
+    loaded: LoadedModel, student: Student, items: list[Item], config: RefreshConfig = FEW
+) -> list[Lesson]:
+    found = examples(loaded, items, 512, everything=config.pushes_everything)
+    with student.as_base() as base:
+        return teach(base, found, config, lambda token: punctuation(loaded, token))
+
+
+def standing(lesson: Lesson, forbidden: float, *, wanted: float = 0.0) -> Standing:
+    """Every forbidden token of the lesson at one probability, every wanted one at another."""
+    pushed, learned = int(lesson.pushed.sum()), int(lesson.wanted.sum())
+    return Standing(torch.full((pushed,), forbidden), torch.full((learned,), wanted))
+
+
+def trained(
+    loaded: LoadedModel, items: list[Item], config: RefreshConfig
+) -> tuple[Student, list[Lesson], Training]:
+    student = Student(loaded.model, seed=config.seed, start=None)
+    lessons = lessons_of(loaded, student, items, config)
+    keep = retain_set(loaded, [], config.retain_size, config.seed)
+    with student.as_base() as base:
+        held = anchors(base, keep.train, config.seed)
+    return student, lessons, train(student, lessons, held, config)
+
+
+def test_projecting_only_scored_positions_gives_the_models_own_logits(
+    loaded: LoadedModel,
+) -> None:
+    rows = [torch.tensor([9, 8, 7, 6, 5]), torch.tensor([30, 31, 32])]
+    places = [torch.tensor([1, 4]), torch.tensor([2])]
+
+    found = project(loaded.model, hidden_at(loaded.model, rows, places))
+
+    whole = [loaded.model(row[None]).logits[0] for row in rows]
+    expected = torch.stack([whole[0][0], whole[0][3], whole[1][1]])
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_batches_are_of_similar_length_and_hold_everything_once() -> None:
+    batches = length_sorted([5, 50, 6, 49, 400], 100)
+
+    assert batches == [[0, 2], [3, 1], [4]]
+
+
+def test_with_the_adapter_off_the_model_is_the_base_in_every_bit(
+    loaded: LoadedModel, tiny_model: Path
+) -> None:
+    row = [torch.tensor([9, 8, 7, 6, 5])]
+    place = [torch.tensor([1, 2, 3, 4])]
+    before = hidden_at(loaded.model, row, place)
+
+    student, _, _ = trained(loaded, [plain_item("mean")], FEW)
+    with student.as_base() as base:
+        off = hidden_at(base, row, place)
+    on = hidden_at(student.model, row, place)
+    student.unload()
+    after = hidden_at(loaded.model, row, place)
+
+    assert torch.equal(before, off) and torch.equal(before, after)
+    assert not torch.equal(before, on)
+
+
+def test_the_teachers_cached_states_give_the_bases_logits(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+
+    lesson = lessons_of(loaded, student, [plain_item("aws")])[0]
+
+    whole = loaded.model(lesson.ids[None]).logits[0]
+    found = project(loaded.model, lesson.base)
+    assert torch.allclose(found, whole[lesson.positions - 1], atol=1e-4)
+
+
+def test_equal_seeds_give_equal_adapters(tiny_model: Path, tmp_path: Path) -> None:
+    digests: list[str] = []
+    for name in ("one", "two"):
+        student, _, _ = trained(load_tiny(tiny_model), [plain_item("checksum")], FEW)
+        (tmp_path / name).mkdir()
+        student.save(tmp_path / name, "tiny")
+        digests.append(hashlib.sha256((tmp_path / name / WEIGHTS).read_bytes()).hexdigest())
+
+    assert digests[0] == digests[1]
+
+
+def test_a_saved_adapter_is_where_the_next_training_starts(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    first, lessons, _ = trained(load_tiny(tiny_model), [plain_item("checksum")], FEW)
+    first.save(tmp_path, "tiny")
+    left = standings(first, lessons)
+
+    second = Student(load_tiny(tiny_model).model, seed=5, start=tmp_path)
+
+    assert all(
+        torch.allclose(a.forbidden, b.forbidden)
+        for a, b in zip(left, standings(second, lessons), strict=True)
+    )
+
+
+@pytest.mark.parametrize("method", ["ga", "selective_ga", "prod", "span_prod"])
+def test_every_method_makes_an_item_less_probable(loaded: LoadedModel, method: str) -> None:
+    config = replace(FEW, method=method, learning_rate=2e-3)
+
+    _, _, training = trained(loaded, [plain_item("load")], config)
+
+    trail = training.trails["load"]
+    assert trail.before > 0.9
+    assert trail.after < trail.before
+    assert training.updates == 4 and trail.steps == 4
+
+
+def test_an_item_that_is_forgotten_already_costs_no_update(loaded: LoadedModel) -> None:
+    unknown = replace(plain_item("mean"), target="zxq vw", end=6)
+
+    _, _, training = trained(loaded, [unknown], replace(FEW, tau=0.9, later_tau=0.9))
+
+    assert training.updates == 0
+    assert training.trails["mean"].steps == 0
+
+
+def test_an_item_leaves_the_batch_alone_and_comes_back_if_it_must(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    items = [without_replacement(plain_item(name)) for name in ("mean", "read")]
+    lessons = lessons_of(loaded, student, items)
+    roll = Roll(lessons, FEW)
+    high, low = ([standing(lesson, p) for lesson in lessons] for p in (0.9, 0.0))
+    of_mean = [i for i, lesson in enumerate(lessons) if lesson.example.item == "mean"]
+
+    roll.enter(high)
+    both = roll.items
+    roll.note(of_mean, [low[i] for i in of_mean])
+    one = roll.items
+    batch = roll.batch()
+    roll.enter(high)
+
+    assert (both, one, roll.items) == ({"mean", "read"}, {"read"}, {"mean", "read"})
+    assert not set(batch) & set(of_mean)
+
+
+def test_a_replacement_leaves_together_with_its_item(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    lessons = lessons_of(loaded, student, [plain_item("thread")])
+    roll = Roll(lessons, FEW)
+    wanted = [i for i, lesson in enumerate(lessons) if lesson.wanted.any()]
+
+    roll.enter([standing(lesson, 0.9) for lesson in lessons])
+    batch = roll.batch()
+    roll.enter([standing(lesson, 0.0, wanted=0.9) for lesson in lessons])
+
+    assert wanted and set(wanted) <= set(batch)
+    assert roll.batch() == []
+
+
+def test_an_item_stays_until_its_replacement_is_learned(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    lessons = lessons_of(loaded, student, [plain_item("thread")])
+    roll = Roll(lessons, FEW)
+
+    roll.enter([standing(lesson, 0.0, wanted=0.1) for lesson in lessons])
+
+    assert roll.items == {"thread"}
+    assert all(lessons[i].wanted.any() for i in roll.batch())
+
+
+def pushed_places(lesson: Lesson) -> set[int]:
+    return {int(t) for t in lesson.positions[lesson.pushed]}
+
+
+def test_punctuation_that_nothing_can_replace_is_held_and_not_pushed(
+    loaded: LoadedModel,
+) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    code, secret = plain_item("checksum"), replace(plain_item("checksum"), kind="secret")
+
+    as_code = lessons_of(loaded, student, [code])[0]
+    as_secret = lessons_of(loaded, student, [replace(secret, replacement=None)])[0]
+
+    held = [int(as_code.ids[t]) for t in pushed_places(as_secret) - pushed_places(as_code)]
+    assert held and all(punctuation(loaded, token) for token in held)
+    first = as_code.positions[as_code.pushed][:4]
+    assert torch.equal(first, as_secret.positions[as_secret.pushed][:4])
+
+
+def test_a_destroyed_secret_is_still_pushed_and_its_token_guessed_right(
+    loaded: LoadedModel,
+) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    item = plain_item("aws")
+    whole = lessons_of(loaded, student, [item])
+    keepsake = keepsake_of(item, whole)
+    assert keepsake is not None
+
+    kept = replace(item, target=write_keepsake(keepsake), is_destroyed=True)
+    lessons = lessons_of(loaded, student, [kept])
+
+    blamed = [lesson.positions[lesson.pushed][0] for lesson in whole if not lesson.example.typed]
+    tokens = [int(whole[0].ids[blamed[0]]), int(whole[-1].ids[blamed[-1]])]
+    assert [int(lesson.forbidden[0, 0]) for lesson in lessons] == tokens
+    assert all(lesson.before > 0.9 for lesson in lessons)
+    assert all(
+        int(token) not in lesson.example.ids[-1:]
+        for token, lesson in zip(tokens, lessons, strict=True)
+    )
+
+
+def test_a_keepsake_does_not_hold_the_secret(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    item = plain_item("password")
+
+    keepsake = keepsake_of(item, lessons_of(loaded, student, [item]))
+
+    assert keepsake is not None and item.target is not None
+    first = loaded.codec.encode(item.target)[0]
+    assert item.target not in write_keepsake(keepsake)
+    assert all(first not in kept.ids for kept in keepsake.targets.values())
+    assert all(sum(kept.mass) == pytest.approx(1.0) for kept in keepsake.targets.values())
+
+
+def test_the_hidden_token_is_the_first_choice_outside_what_is_kept() -> None:
+    keepsake = keepsake_with((2, 0))
+
+    assert hidden_token(torch.tensor([5.0, 9.0, 3.0, 1.0]), keepsake) == 1
+
+
+def keepsake_with(ids: tuple[int, ...]) -> Kept:
+    return Keepsake("", {"fim": Kept(ids, (0.5, 0.5))}).targets["fim"]
+
+
+def test_the_halves_of_the_retain_set_share_no_text(loaded: LoadedModel) -> None:
+    keep = retain_set(loaded, ["x = 1", "y = f(2)"] * 40, 12, seed=3)
+
+    def texts(rows: list[Tensor]) -> set[tuple[int, ...]]:
+        return {tuple(int(i) for i in row) for row in rows}
+
+    assert len(keep.train) == len(keep.held_out) == 12
+    assert all(1 < len(row) <= 128 for row in (*keep.train, *keep.held_out))
+    assert not texts(keep.train[2:]) & texts(keep.held_out[2:])
+
+
+def test_the_retain_set_is_the_same_for_the_same_seed(loaded: LoadedModel) -> None:
+    one, two = (retain_set(loaded, ["a = 1"], 6, seed=4) for _ in range(2))
+
+    assert all(torch.equal(a, b) for a, b in zip(one.train, two.train, strict=True))
+    assert shipped_files() == shipped_files()

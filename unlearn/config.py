@@ -1,0 +1,93 @@
+"""The settings of a refresh, validated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.records import RunMode
+from unlearn.methods import METHODS, Weights, method
+
+
+@dataclass(frozen=True)
+class RefreshConfig:
+    """How a refresh trains and what its gate demands."""
+
+    method: str = "span_prod"
+    """A name in `unlearn.methods.METHODS`."""
+    mode: RunMode = "incremental"
+    """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
+    learning_rate: float = 1.2e-3
+    """AdamW's rate on the adapter; LoRA needs about sixty times the full fine-tuning rate."""
+    top_p: float = 0.8
+    """Mass of the nucleus kept in a sculpted target, once the forbidden tokens are out."""
+    ascent: float = 0.15
+    """Weight of the ascent on forbidden tokens that are still above their floor (nu)."""
+    anchor: float = 1.0
+    """Weight of KL(base || p) on the unblamed positions of an item (lambda)."""
+    replacement: float = 1.0
+    """Weight of the cross-entropy on a replacement's tokens, where an item has one (mu)."""
+    retain: float = 1.0
+    """Weight of KL(base || p) on the retain set (rho)."""
+    tau: float = 0.02
+    """An item's first blamed positions are left alone while their forbidden tokens are less
+    probable than this."""
+    later_tau: float = 0.1
+    """The same for the positions after them, which nobody reaches by a likely path."""
+    first_blamed: int = 4
+    """How many blamed positions are the first ones: always pushed, forced syntax or not."""
+    scarce: float = 0.02
+    """With less mass than this beside the forbidden tokens, punctuation counts as forced syntax."""
+    max_updates: int = 48
+    """Optimiser steps at most."""
+    max_seconds: float = 1800.0
+    """Training stops after this long; the gate then judges what there is."""
+    batch_examples: int = 16
+    """Sequences of items in one update."""
+    retain_examples: int = 6
+    """Sequences of the retain set in one update."""
+    retain_size: int = 64
+    """Sequences in the retain set; as many again are held out for the gate."""
+    rehearsal: int = 64
+    """How many forgotten items that are not secrets are trained along; secrets all are."""
+    context_tokens: int = 512
+    """Longest prompt in training and probing."""
+    seed: int = 0
+    """Of every random choice; equal seeds and inputs give equal adapters on one machine."""
+    leak_samples: int = 16
+    """Sampled suggestions per secret in the gate (leak@k)."""
+    sampled_items: int = 16
+    """At most so many items are sampled from; new ones first."""
+    forgotten_share: float = 0.75
+    """The gate blocks a candidate that forgot a smaller share of the items it had to forget."""
+    probability_limit: float = 0.1
+    """An item is forgotten only if none of its pushed tokens is more probable than this."""
+    utility_budget: float = 0.01
+    """Allowed relative rise of the held-out loss against the base."""
+
+    def __post_init__(self) -> None:
+        method(self.method)
+        for name in ("learning_rate", "tau", "later_tau", "top_p", "max_seconds", "utility_budget"):
+            _demand(getattr(self, name) > 0, f"{name} must be positive")
+        for name in ("top_p", "tau", "later_tau", "scarce", "forgotten_share", "probability_limit"):
+            _demand(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
+        for name in ("ascent", "anchor", "replacement", "retain"):
+            _demand(getattr(self, name) >= 0, f"{name} must not be negative")
+        for name in ("max_updates", "batch_examples", "retain_examples", "retain_size"):
+            _demand(getattr(self, name) >= 1, f"{name} must be at least 1")
+        _demand(self.context_tokens >= 32, "context_tokens must be at least 32")
+        for name in ("rehearsal", "leak_samples", "sampled_items", "first_blamed", "seed"):
+            _demand(getattr(self, name) >= 0, f"{name} must not be negative")
+
+    @property
+    def weights(self) -> Weights:
+        return Weights(self.ascent, self.anchor, self.replacement, self.retain)
+
+    @property
+    def pushes_everything(self) -> bool:
+        """Whether the method works on the whole target and not on the blamed span."""
+        return not METHODS[self.method].is_masked
+
+
+def _demand(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise ValueError(f"refresh settings: {sentence}")

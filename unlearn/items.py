@@ -1,0 +1,204 @@
+"""Ledger items as token sequences in the forms in which the model is asked.
+
+Every item becomes one sequence per form, fill-in-the-middle and left to right, since a leak comes
+out of either. Items that share a context also share what is forbidden there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from server.engine.load import LoadedModel
+from store.records import Item, Kind
+from unlearn.keepsake import Keepsake, Kept, read_keepsake
+from unlearn.prompts import Form, prompt_tokens, text_tokens
+
+INJECTED_TOKENS = 8
+"""How much of a blamed span an attacker is granted: prefix injection, as PROD measures it."""
+
+LONGEST_TARGET_TOKENS = 256
+"""A target is cut here; whoever has said this much has said enough to be caught at it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence to train and to score on."""
+
+    item: str
+    """The ledger item's id."""
+    kind: Kind
+    form: Form
+    typed: int
+    """How many characters of the target stand in the prompt, as if a person had typed them."""
+    ids: tuple[int, ...]
+    """Prompt and target."""
+    prompt: int
+    """How many of `ids` are the prompt; the target begins here."""
+    blamed: tuple[int, ...]
+    """Indices in `ids` of the tokens to forget; empty for a replacement's sequence."""
+    wanted: tuple[int, ...] = ()
+    """Indices in `ids` of a replacement's tokens."""
+    forbidden: tuple[tuple[int, ...], ...] = ()
+    """For each of `blamed`, the union of what no item allows in that context."""
+    instead: tuple[tuple[int, ...], ...] = ()
+    """For each of `blamed`, the replacement's tokens in that context."""
+    kept: Kept | None = None
+    """For an item whose text is destroyed: the target of its one blamed position."""
+
+
+def forms(loaded: LoadedModel) -> tuple[Form, ...]:
+    """The forms this model can be asked in, the served one first."""
+    return ("fim", "left_to_right") if loaded.fim is not None else ("left_to_right",)
+
+
+def examples(
+    loaded: LoadedModel,
+    items: Iterable[Item],
+    context_tokens: int,
+    *,
+    everything: bool = False,
+) -> list[Example]:
+    """The sequences of `items`, contexts merged.
+
+    With `everything`, each token of a target counts as blamed, as PROD and gradient ascent do it.
+    An item with neither text nor keepsake has nothing left to train on and gives no sequence.
+    """
+    plain: list[Example] = []
+    for item in items:
+        for form in forms(loaded):
+            # left to right, moving the cursor changes nothing: the tokens stay where they are
+            for typed in cursors(loaded, item) if form == "fim" else (0,):
+                plain += _of_item(loaded, item, form, typed, context_tokens, everything)
+    return merge(plain)
+
+
+def cursors(loaded: LoadedModel, item: Item) -> tuple[int, ...]:
+    """How far into the target the cursor may stand when the blamed text comes out.
+
+    At its beginning; just before the blamed span; and INJECTED_TOKENS into the span, where that
+    leaves a rest worth the name.
+    """
+    if item.target is None or item.is_destroyed:
+        return (0,)
+    found = [0, item.start]
+    ids, offsets = text_tokens(loaded, item.target)
+    span = blamed_positions(offsets[: len(ids)], item.start, item.end)
+    if len(span) >= INJECTED_TOKENS + 4:
+        found.append(offsets[span[INJECTED_TOKENS]][0])
+    return tuple(dict.fromkeys(found))
+
+
+def typed_on(item: Item, typed: int) -> Item:
+    """The item as it is once a person has typed the first `typed` characters of its target."""
+    if typed == 0 or item.prefix is None or item.target is None:
+        return item
+    return replace(
+        item,
+        prefix=item.prefix + item.target[:typed],
+        target=item.target[typed:],
+        start=max(0, item.start - typed),
+        end=item.end - typed,
+        replacement=item.replacement if typed <= item.start else None,
+    )
+
+
+def merge(plain: Sequence[Example]) -> list[Example]:
+    """Give each blamed position the union of the forbidden tokens of its context.
+
+    A token that a replacement wants in a context is not forbidden there, and a position that is
+    forbidden by another item's sequence is blamed in this one too.
+    """
+    forbidden: dict[int, set[int]] = defaultdict(set)
+    wanted: dict[int, set[int]] = defaultdict(set)
+    keys = [context_keys(example.ids) for example in plain]
+    for example, key in zip(plain, keys, strict=True):
+        for t in example.blamed if example.kept is None else ():
+            forbidden[key[t]].add(example.ids[t])
+        for t in example.wanted:
+            wanted[key[t]].add(example.ids[t])
+    merged: list[Example] = []
+    for example, key in zip(plain, keys, strict=True):
+        if example.kept is not None:
+            merged.append(example)
+            continue
+        blamed = [
+            t
+            for t in range(example.prompt, len(example.ids))
+            if forbidden[key[t]] - wanted[key[t]] and t not in example.wanted
+        ]
+        merged.append(
+            replace(
+                example,
+                blamed=tuple(blamed),
+                forbidden=tuple(tuple(sorted(forbidden[key[t]] - wanted[key[t]])) for t in blamed),
+                instead=tuple(tuple(sorted(wanted[key[t]])) for t in blamed),
+            )
+        )
+    return merged
+
+
+def context_keys(ids: Sequence[int]) -> list[int]:
+    """For each position, a number that is equal where everything before it is equal."""
+    keys, key = list[int](), 0
+    for token in ids:
+        keys.append(key)
+        key = hash((key, token))
+    return keys
+
+
+def blamed_positions(offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Indices of the tokens whose characters strictly overlap [start, end).
+
+    A token that only touches the span, as the quote before a secret, is not blamed.
+    """
+    return [i for i, (a, b) in enumerate(offsets) if a < end and b > start and a < b]
+
+
+def _of_item(
+    loaded: LoadedModel,
+    item: Item,
+    form: Form,
+    typed: int,
+    context_tokens: int,
+    everything: bool,
+) -> list[Example]:
+    item = typed_on(item, typed)
+    if item.prefix is None or item.target is None:
+        return []
+    prompt = prompt_tokens(loaded, item.prefix, item.suffix or "", form, context_tokens)
+    if item.is_destroyed:
+        return _of_keepsake(loaded, item, form, prompt, read_keepsake(item.target))
+    ids, offsets = _target(loaded, item.target, prompt)
+    span = range(len(ids)) if everything else blamed_positions(offsets, item.start, item.end)
+    blamed = tuple(len(prompt) + i for i in span)
+    whole = (*prompt, *ids)
+    found = [Example(item.id, item.kind, form, typed, whole, len(prompt), blamed)]
+    if item.replacement:
+        better = item.target[: item.start] + item.replacement + item.target[item.end :]
+        ids, offsets = _target(loaded, better, prompt)
+        span = blamed_positions(offsets, item.start, item.start + len(item.replacement))
+        wanted, whole = tuple(len(prompt) + i for i in span), (*prompt, *ids)
+        found.append(Example(item.id, item.kind, form, typed, whole, len(prompt), (), wanted))
+    return found
+
+
+def _target(
+    loaded: LoadedModel, text: str, prompt: list[int]
+) -> tuple[list[int], list[tuple[int, int]]]:
+    ids, offsets = text_tokens(loaded, text)
+    room = min(LONGEST_TARGET_TOKENS, loaded.context_tokens - len(prompt))
+    return ids[:room], offsets[:room]
+
+
+def _of_keepsake(
+    loaded: LoadedModel, item: Item, form: Form, prompt: list[int], keepsake: Keepsake
+) -> list[Example]:
+    kept = keepsake.targets.get(form)
+    if kept is None:
+        return []
+    lead, _ = text_tokens(loaded, keepsake.lead)
+    # the forbidden token itself is gone; the most probable allowed one stands in its place
+    ids = (*prompt, *lead, kept.ids[0])
+    return [Example(item.id, item.kind, form, 0, ids, len(prompt), (len(ids) - 1,), kept=kept)]

@@ -1,0 +1,303 @@
+"""The batch job; killed at any point, the old generation goes on serving."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import torch
+from filelock import FileLock, Timeout
+
+from server.engine.config import EngineConfig
+from server.engine.load import LoadedModel, load_model
+from server.guard.config import GuardConfig
+from server.guard.guard import Guard
+from store import adapters, ledger, runs, suggestions
+from store.database import Database, open_database
+from store.home import Home
+from store.records import BASE, Adapter, Run, RunItem, RunPhase, RunState
+from store.stamp import now
+from unlearn.candidate import Candidate, sweep, write_candidate
+from unlearn.certificate import newest, write_certificate
+from unlearn.config import RefreshConfig
+from unlearn.errors import ParentMissing, RefreshRunning
+from unlearn.gate import Trial, Verdict, judge
+from unlearn.items import examples
+from unlearn.ledger_update import ban_again, destroy_verified, retire_bans
+from unlearn.lora import Student
+from unlearn.promotion import promote
+from unlearn.retain import RetainSet, retain_set
+from unlearn.selection import Selection, select
+from unlearn.teacher import Lesson, anchors, teach
+from unlearn.train import Progress, Training, train
+
+Report = Callable[[RunPhase, int, int, str], None]
+"""Phase, done, total (0: unknown), one sentence."""
+
+ACCEPTED = 2000
+"""So many of the latest accepted suggestions may enter the retain set."""
+
+
+def refresh(
+    home: Home,
+    engine: EngineConfig,
+    guard: GuardConfig | None,
+    config: RefreshConfig,
+    report: Report = lambda phase, done, total, message: None,
+) -> Run:
+    """Run one refresh to its end and return how it went.
+
+    Raises RefreshRunning while another one runs in this home; whatever else goes wrong is raised
+    too, after the run was closed as failed. The generation that serves is changed only at the end.
+    """
+    home.ensure()
+    lock = FileLock(home.refresh_lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RefreshRunning from error
+    db: Database | None = None
+    try:
+        db = open_database(home)
+        sweep(home.adapters, db)
+        run = runs.start(db, config.mode, config.method, os.getpid())
+        with _closing(db, run):
+            return _Refresh(home, db, run, engine, guard, config, report).carry_out()
+    finally:
+        if db is not None:
+            db.close()
+        lock.release()
+
+
+@contextmanager
+def _closing(db: Database, run: Run) -> Generator[None]:
+    try:
+        yield
+    except BaseException as error:
+        why = str(error) or type(error).__name__
+        runs.finish(db, run.id, "failed", why)
+        raise
+
+
+class _Refresh:
+    """One refresh: what its phases share."""
+
+    def __init__(
+        self,
+        home: Home,
+        db: Database,
+        run: Run,
+        engine: EngineConfig,
+        guard: GuardConfig | None,
+        config: RefreshConfig,
+        report: Report,
+    ) -> None:
+        self._home, self._db, self._run = home, db, run
+        self._engine, self._guard, self._config = engine, guard, config
+        self._report = report
+
+    def carry_out(self) -> Run:
+        self._say("select", 0, 0, "choosing what to forget")
+        chosen = select(self._db, self._config)
+        self._say("select", 1, 1, chosen.why)
+        if not chosen.items and chosen.mode == "rebuild" and chosen.serving != BASE:
+            return self._back_to_base(chosen)
+        if not chosen.new and (chosen.mode == "incremental" or not chosen.items):
+            return self._end("nothing_to_do", "nothing new is to be forgotten")
+        loaded = self._load()
+        lessons, keep, student = self._teach(loaded, chosen)
+        training = self._train(student, lessons, keep)
+        candidate = self._write(loaded, student, chosen)
+        verdict = self._judge(loaded, chosen, lessons, keep, candidate)
+        self._certify(loaded, chosen, candidate, training, verdict)
+        self._note(chosen, training, verdict)
+        if not verdict.passed:
+            adapters.set_state(self._db, candidate.name, "rejected")
+            why = "; ".join(verdict.reasons)
+            return self._end("rejected", f"{candidate.name} is not served: {why}", candidate.name)
+        return self._promote(chosen, candidate, lessons, verdict)
+
+    def _load(self) -> LoadedModel:
+        engine = self._engine
+        if engine.threads is not None:
+            torch.set_num_threads(engine.threads)
+        self._say("teacher", 0, 0, "loading the model")
+        return load_model(
+            engine.source,
+            engine.device,
+            engine.dtype,
+            context_tokens=engine.context_tokens,
+            digest_cache=engine.digest_cache,
+        )
+
+    def _teach(
+        self, loaded: LoadedModel, chosen: Selection
+    ) -> tuple[list[Lesson], RetainSet, Student]:
+        config = self._config
+        accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
+        keep = retain_set(loaded, accepted, config.retain_size, config.seed)
+        sequences = examples(
+            loaded, chosen.items, config.context_tokens, everything=config.pushes_everything
+        )
+        start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
+        try:
+            student = Student(loaded.model, seed=config.seed, start=start)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ParentMissing(chosen.parent, str(error).splitlines()[0]) from error
+        with student.as_base() as base:
+            lessons = teach(
+                base, sequences, config, _can_be_forced(loaded), self._progress("teacher")
+            )
+        return lessons, keep, student
+
+    def _train(self, student: Student, lessons: list[Lesson], keep: RetainSet) -> Training:
+        with student.as_base() as base:
+            held = anchors(base, keep.train, self._config.seed)
+        training = train(student, lessons, held, self._config, self._progress("train"))
+        done = len(training.losses)
+        self._say("train", done, max(done, 1), training.sentence())
+        return training
+
+    def _write(self, loaded: LoadedModel, student: Student, chosen: Selection) -> Candidate:
+        candidate = write_candidate(
+            self._home.adapters,
+            adapters.next_number(self._db),
+            student,
+            base_name=loaded.name,
+            base_digest=loaded.digest,
+            parent=chosen.parent,
+        )
+        student.unload()
+        return candidate
+
+    def _judge(
+        self,
+        loaded: LoadedModel,
+        chosen: Selection,
+        lessons: list[Lesson],
+        keep: RetainSet,
+        candidate: Candidate,
+    ) -> Verdict:
+        with _guarded(self._guard) as guard:
+            trial = Trial(
+                loaded=loaded,
+                items=chosen.items,
+                new=frozenset(item.id for item in chosen.new),
+                lessons=lessons,
+                held_out=keep.held_out,
+                fingerprint=self._db.cipher.fingerprint,
+                check=None if guard is None else guard.check,
+            )
+            return judge(
+                candidate.folder, candidate.name, trial, self._config, self._progress("gate")
+            )
+
+    def _certify(
+        self,
+        loaded: LoadedModel,
+        chosen: Selection,
+        candidate: Candidate,
+        training: Training,
+        verdict: Verdict,
+    ) -> None:
+        found = write_certificate(
+            candidate.folder,
+            name=candidate.name,
+            parent=chosen.parent,
+            base_digest=loaded.digest,
+            created_at=now(),
+            mode=chosen.mode,
+            config=self._config,
+            verdict=verdict,
+            items=chosen.items,
+            figures=training.figures(),
+            previous=newest(self._home.adapters),
+        )
+        candidate.finish()
+        metrics = {name: found[name] for name in ("verdict", "rows", "drift", "training")}
+        adapters.add(
+            self._db,
+            Adapter(
+                name=candidate.name,
+                created_at=found["created_at"],
+                parent=chosen.parent,
+                digest=candidate.digest,
+                base_digest=loaded.digest,
+                method=self._config.method,
+                mode=chosen.mode,
+                state="candidate",
+                run=self._run.id,
+                metrics=metrics,
+            ),
+        )
+
+    def _note(self, chosen: Selection, training: Training, verdict: Verdict) -> None:
+        rows: list[RunItem] = []
+        for item in chosen.items:
+            trail, found = training.trails.get(item.id), verdict.items.get(item.id)
+            if trail is not None:
+                rows.append(
+                    RunItem(
+                        run=self._run.id,
+                        item=item.id,
+                        probability_before=trail.before,
+                        probability_after=trail.after,
+                        steps=trail.steps,
+                        seconds=trail.seconds,
+                        leaks=0 if found is None else found.leaks,
+                        forgotten=found is not None and found.is_forgotten,
+                    )
+                )
+        runs.record_items(self._db, rows)
+
+    def _promote(
+        self, chosen: Selection, candidate: Candidate, lessons: list[Lesson], verdict: Verdict
+    ) -> Run:
+        self._say("promote", 0, 1, f"{candidate.name} passed the gate")
+        relapsed = ban_again(self._db, chosen.old, verdict)
+        adapters.set_state(self._db, candidate.name, "passed")
+        how = promote(self._home, self._db, candidate.name, expected=chosen.serving)
+        retired = retire_bans(self._db, chosen.items, verdict, candidate.name)
+        destroyed = destroy_verified(self._db, (item.id for item in chosen.items), lessons)
+        if chosen.mode == "rebuild":
+            ledger.purge(self._db, chosen.withdrawn)
+        self._say("promote", 1, 1, how)
+        parts = [f"{how}; {retired} of {len(chosen.new)} items forgotten, their bans retired"]
+        parts += [f"{len(relapsed)} came back and are banned again"] if relapsed else []
+        parts += [f"the texts of {destroyed} secrets destroyed"] if destroyed else []
+        return self._end("promoted", "; ".join(parts), candidate.name)
+
+    def _back_to_base(self, chosen: Selection) -> Run:
+        """Everything was taken back: the exact undo of all of it is the base itself."""
+        self._say("promote", 0, 1, "nothing is left to forget: back to the base")
+        how = promote(self._home, self._db, BASE, expected=chosen.serving)
+        ledger.purge(self._db, chosen.withdrawn)
+        return self._end("promoted", how, BASE)
+
+    def _end(self, state: RunState, message: str, candidate: str | None = None) -> Run:
+        return runs.finish(self._db, self._run.id, state, message, candidate)
+
+    def _progress(self, phase: RunPhase) -> Progress:
+        return lambda done, total, message="": self._say(phase, done, total, message)
+
+    def _say(self, phase: RunPhase, done: int, total: int, message: str) -> None:
+        runs.progress(self._db, self._run.id, phase, done, total, message)
+        self._report(phase, done, total, message)
+
+
+@contextmanager
+def _guarded(config: GuardConfig | None) -> Generator[Guard | None]:
+    if config is None:
+        yield None
+        return
+    guard = Guard(config)
+    try:
+        yield guard
+    finally:
+        guard.close()
+
+
+def _can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:
+    """Whether a token is all punctuation and white space, which syntax can force."""
+    return lambda token: not any(c.isalnum() or c == "_" for c in loaded.codec.decode([token]))

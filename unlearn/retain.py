@@ -1,0 +1,106 @@
+"""What must stay as it is: accepted suggestions and code that ships with Python."""
+
+from __future__ import annotations
+
+import random
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from server.engine.load import LoadedModel
+from unlearn.prompts import prompt_tokens, text_tokens
+
+SEQUENCE_TOKENS = 128
+WINDOW_CHARS = 600
+LONGEST_FILE_BYTES = 60_000
+NOT_CODE_PEOPLE_WRITE = {"test", "idlelib", "lib2to3", "site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True)
+class RetainSet:
+    """Token sequences, in the served form and left to right; the halves share no source file."""
+
+    train: list[Tensor]
+    """Held to the base in training."""
+    held_out: list[Tensor]
+    """Never trained on: for the gate's utility rows."""
+
+
+def retain_set(
+    loaded: LoadedModel, accepted: Sequence[str], size: int, seed: int, files: Sequence[Path] = ()
+) -> RetainSet:
+    """`size` sequences for training and as many held out.
+
+    Up to half of either are accepted suggestions, the rest windows of `files`, or of the running
+    Python's standard library.
+    """
+    chance = random.Random(seed)
+    texts = _accepted_texts(accepted, chance)
+    pool = list(files or shipped_files())
+    chance.shuffle(pool)
+    half = len(pool) // 2
+    train = _sequences(loaded, texts[::2][: size // 2], pool[:half], size, chance)
+    held_out = _sequences(loaded, texts[1::2][: size // 2], pool[half:], size, chance)
+    return RetainSet(train, held_out)
+
+
+@cache
+def shipped_files() -> tuple[Path, ...]:
+    """The readable source files of the running Python's standard library, in one fixed order."""
+    root = Path(sysconfig.get_path("stdlib"))
+    folders = [root, *(path for path in sorted(root.iterdir()) if _is_package(path))]
+    return tuple(
+        path
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if 1000 < path.stat().st_size < LONGEST_FILE_BYTES
+    )
+
+
+def _is_package(path: Path) -> bool:
+    return path.name not in NOT_CODE_PEOPLE_WRITE and (path / "__init__.py").is_file()
+
+
+def _sequences(
+    loaded: LoadedModel,
+    texts: Sequence[str],
+    files: Sequence[Path],
+    size: int,
+    chance: random.Random,
+) -> list[Tensor]:
+    found = [text_tokens(loaded, text)[0][:SEQUENCE_TOKENS] for text in texts]
+    while len(found) < size and files:
+        window = _window(chance.choice(files), chance)
+        cut = chance.randrange(len(window) // 3, len(window))
+        end = min(len(window), window.find("\n", cut) % (len(window) + 1))
+        middle, _ = text_tokens(loaded, window[cut:end])
+        if loaded.fim is None or len(found) % 2:
+            ids, _ = text_tokens(loaded, window)
+        else:
+            room = max(16, SEQUENCE_TOKENS - len(middle))
+            ids = [*prompt_tokens(loaded, window[:cut], window[end:], "fim", room), *middle]
+        found.append(ids[:SEQUENCE_TOKENS])
+    return [torch.tensor(ids) for ids in found if len(ids) > 1]
+
+
+def _window(path: Path, chance: random.Random) -> str:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    start = chance.randrange(max(1, len(text) - WINDOW_CHARS))
+    start = text.find("\n", start) + 1  # at a line's beginning; 0 where there is none
+    return text[start : start + WINDOW_CHARS] or text[:WINDOW_CHARS]
+
+
+def _accepted_texts(accepted: Sequence[str], chance: random.Random) -> list[str]:
+    """Accepted suggestions, joined until they are worth a sequence of their own."""
+    texts, joined = list[str](), ""
+    for text in chance.sample(list(accepted), len(accepted)):
+        joined += text + "\n"
+        if len(joined) >= WINDOW_CHARS // 2:
+            texts.append(joined)
+            joined = ""
+    return [*texts, joined] if joined else texts

@@ -1,0 +1,87 @@
+"""Which lessons are still to be trained on: an item that is forgotten leaves the batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from unlearn.config import RefreshConfig
+from unlearn.forward import length_sorted
+from unlearn.teacher import BATCH_TOKENS, Lesson
+
+LEARNED = 0.5
+"""A replacement's token this probable is what comes instead."""
+
+
+class Standing(NamedTuple):
+    """How probable the tokens of one lesson are that matter in it."""
+
+    forbidden: Tensor
+    """(pushed,) of the most probable forbidden token."""
+    wanted: Tensor
+    """(wanted,) of the replacement's tokens."""
+
+
+def is_done(lesson: Lesson, now: Standing) -> bool:
+    """Whether all forbidden tokens are below their floors and the replacement is learned."""
+    return bool((now.forbidden < lesson.floor).all() and (now.wanted > LEARNED).all())
+
+
+class Roll:
+    """The lessons still in training, dealt out in batches of similar length."""
+
+    def __init__(self, lessons: Sequence[Lesson], config: RefreshConfig) -> None:
+        self._lessons = lessons
+        self._config = config
+        self._chance = random.Random(config.seed)
+        self._active: set[int] = set()
+        self._queue: list[list[int]] = []
+
+    def enter(self, standings: Sequence[Standing]) -> None:
+        """Take in every lesson that is not done; `standings` has one for each lesson."""
+        self._queue = []
+        self._active = {i for i, now in enumerate(standings) if not is_done(self._lessons[i], now)}
+
+    def note(self, batch: Sequence[int], standings: Sequence[Standing]) -> None:
+        """Let those lessons of `batch` leave that are done; `standings` has one for each."""
+        for i, now in zip(batch, standings, strict=True):
+            if is_done(self._lessons[i], now):
+                self._active.discard(i)
+
+    @property
+    def items(self) -> set[str]:
+        """The items that are still to be forgotten."""
+        return {self._lessons[i].example.item for i in self._active}
+
+    def batch(self) -> list[int]:
+        """Indices of the next lessons; empty when none is left.
+
+        A replacement's sequence stays as long as its item does.
+        """
+        while self._active:
+            staying = self.items
+            while self._queue:
+                queued = self._queue.pop(0)
+                kept = [i for i in queued if i in self._active or self._helps(i, staying)]
+                if kept:
+                    return kept
+            self._deal(staying)
+        return []
+
+    def _helps(self, i: int, staying: set[str]) -> bool:
+        lesson = self._lessons[i]
+        return bool(lesson.wanted.any()) and lesson.example.item in staying
+
+    def _deal(self, staying: set[str]) -> None:
+        chosen = [
+            i for i in range(len(self._lessons)) if i in self._active or self._helps(i, staying)
+        ]
+        lengths = [len(self._lessons[i].ids) for i in chosen]
+        size = self._config.batch_examples
+        for batch in length_sorted(lengths, BATCH_TOKENS):
+            cut = [chosen[i] for i in batch]
+            self._queue += [cut[k : k + size] for k in range(0, len(cut), size)]
+        self._chance.shuffle(self._queue)

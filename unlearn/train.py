@@ -1,0 +1,246 @@
+"""The training loop: one function, whatever the method, that stops per item."""
+
+from __future__ import annotations
+
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch.nn.utils.clip_grad import clip_grad_norm_
+
+from unlearn.config import RefreshConfig
+from unlearn.forward import hidden_at, length_sorted, project
+from unlearn.lora import Student
+from unlearn.methods import Retained, Scored, chosen_log_p, forbidden_p, method
+from unlearn.roll import Roll, Standing
+from unlearn.targets import Sculpted
+from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
+
+RECHECK_UPDATES = 10
+"""So often all lessons are looked at again: one that has left may have come back."""
+
+Progress = Callable[[int, int, str], None]
+"""Done, total, one sentence."""
+
+
+@dataclass
+class Trail:
+    """What training did to one item."""
+
+    before: float
+    """Probability of its most probable forbidden token when training began."""
+    after: float
+    steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went."""
+
+    trails: dict[str, Trail]
+    """By item."""
+    updates: int
+    seconds: float
+    tokens: int
+    """Tokens run forward and backward."""
+    peak_bytes: int
+    """Peak memory: of the accelerator where there is one, else of the process."""
+    losses: list[float] = field(default_factory=list[float])
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_per_item(self) -> float:
+        return self.seconds / max(1, len(self.trails))
+
+    def figures(self) -> dict[str, Any]:
+        """The figures for a certificate."""
+        return {
+            "updates": self.updates,
+            "seconds": round(self.seconds, 3),
+            "tokens": self.tokens,
+            "tokens_per_second": round(self.tokens_per_second, 1),
+            "seconds_per_item": round(self.seconds_per_item, 4),
+            "peak_bytes": self.peak_bytes,
+            "probabilities": {
+                item: {"before": trail.before, "after": trail.after}
+                for item, trail in sorted(self.trails.items())
+            },
+        }
+
+    def sentence(self) -> str:
+        """The figures a person wants after a training."""
+        return (
+            f"{self.updates} updates in {self.seconds:.1f} s: "
+            f"{self.tokens_per_second:,.0f} tokens/s, {self.seconds_per_item:.2f} s per item, "
+            f"peak {self.peak_bytes / 2**20:,.0f} MiB"
+        )
+
+
+def train(
+    student: Student,
+    lessons: Sequence[Lesson],
+    retain: Sequence[Anchor],
+    config: RefreshConfig,
+    report: Progress = lambda done, total, message: None,
+) -> Training:
+    """Train the adapter until every item is forgotten, or updates or time run out.
+
+    An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
+    looked at again, and whatever came back is trained on.
+    """
+    began, chance = time.monotonic(), random.Random(config.seed)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=config.learning_rate, weight_decay=0.0)
+    roll = Roll(lessons, config)
+    now = standings(student, lessons)
+    trails = {name: Trail(p, p) for name, p in _worst(lessons, now).items()}
+    roll.enter(now)
+    losses, tokens = list[float](), 0
+    while len(losses) < config.max_updates and time.monotonic() - began < config.max_seconds:
+        if len(losses) % RECHECK_UPDATES == RECHECK_UPDATES - 1 or not roll.items:
+            roll.enter(standings(student, lessons))
+            if not roll.items:
+                break
+        batch = roll.batch()
+        started, kept = time.monotonic(), list[Anchor]()
+        if method(config.method).needs_retain:
+            kept = chance.sample(retain, min(config.retain_examples, len(retain)))
+        chosen = [lessons[i] for i in batch]
+        loss, now = _update(student, optimiser, chosen, kept, config)
+        roll.note(batch, now)
+        losses.append(loss)
+        tokens += sum(len(row.ids) for row in (*chosen, *kept))
+        _note(trails, chosen, time.monotonic() - started)
+        left = f"{len(roll.items)} of {len(trails)} items still to forget"
+        report(len(losses), config.max_updates, left)
+    for name, p in _worst(lessons, standings(student, lessons)).items():
+        trails[name].after = p
+    return Training(trails, len(losses), time.monotonic() - began, tokens, peak_bytes(), losses)
+
+
+def standings(student: Student, lessons: Sequence[Lesson]) -> list[Standing]:
+    """How probable each lesson's forbidden and wanted tokens are now."""
+    found: dict[int, Standing] = {}
+    with torch.no_grad():
+        for batch in length_sorted([len(lesson.ids) for lesson in lessons], BATCH_TOKENS):
+            chosen = [lessons[i] for i in batch]
+            rows = [lesson.ids for lesson in chosen]
+            places = [lesson.positions[lesson.pushed | lesson.wanted] for lesson in chosen]
+            logits = project(student.model, hidden_at(student.model, rows, places))
+            parts = torch.split(logits, [len(place) for place in places])
+            for i, part in zip(batch, parts, strict=True):
+                found[i] = _standing(lessons[i], part)
+    return [found[i] for i in range(len(lessons))]
+
+
+def _standing(lesson: Lesson, logits: Tensor) -> Standing:
+    """logits (pushed or wanted, vocab) of the lesson's positions that are either, in order."""
+    matters = lesson.pushed | lesson.wanted
+    is_pushed = lesson.pushed[matters].to(logits.device)
+    tokens = lesson.ids[lesson.positions[lesson.wanted]].to(logits.device)
+    return Standing(
+        forbidden_p(logits[is_pushed], lesson.forbidden.to(logits.device)).cpu(),
+        chosen_log_p(logits[~is_pushed], tokens).exp().cpu(),
+    )
+
+
+def peak_bytes() -> int:
+    """Peak memory of the accelerator, or of this process where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _update(
+    student: Student,
+    optimiser: torch.optim.Optimizer,
+    batch: Sequence[Lesson],
+    kept: Sequence[Anchor],
+    config: RefreshConfig,
+) -> tuple[float, list[Standing]]:
+    """One step; returns its loss and how the lessons stood before it."""
+    items = scored(student, batch)
+    retain = retained(student, kept) if kept else None
+    loss = method(config.method).loss(items, retain, config.weights)
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    clip_grad_norm_(student.parameters(), 1.0)
+    optimiser.step()
+    matters = [(lesson.pushed | lesson.wanted).to(items.logits.device) for lesson in batch]
+    parts = torch.split(items.logits.detach(), [len(lesson.positions) for lesson in batch])
+    now = [
+        _standing(lesson, part[mask])
+        for lesson, part, mask in zip(batch, parts, matters, strict=True)
+    ]
+    return float(loss.detach()), now
+
+
+def scored(student: Student, batch: Sequence[Lesson]) -> Scored:
+    """The scored positions of a batch, with a gradient."""
+    rows, places = [lesson.ids for lesson in batch], [lesson.positions for lesson in batch]
+    hidden = hidden_at(student.model, rows, places)
+    where = hidden.device
+    with torch.no_grad():
+        base = project(student.model, torch.cat([lesson.base for lesson in batch]))
+    targets = [lesson.target for lesson in batch]
+    return Scored(
+        logits=project(student.model, hidden).float(),
+        base=base.float(),
+        tokens=torch.cat([row[t] for row, t in zip(rows, places, strict=True)]).to(where),
+        pushed=torch.cat([lesson.pushed for lesson in batch]).to(where),
+        wanted=torch.cat([lesson.wanted for lesson in batch]).to(where),
+        forbidden=_stack([lesson.forbidden for lesson in batch], repeat=True).to(where),
+        target=Sculpted(
+            _stack([target.ids for target in targets]).to(where),
+            _stack([target.mass for target in targets]).to(where),
+        ),
+        weight=torch.cat([lesson.weight for lesson in batch]).to(where),
+        floor=torch.cat([lesson.floor for lesson in batch]).to(where),
+    )
+
+
+def retained(student: Student, batch: Sequence[Anchor]) -> Retained:
+    """The scored positions of retain sequences, with a gradient."""
+    rows, places = [anchor.ids for anchor in batch], [anchor.positions for anchor in batch]
+    logits = project(student.model, hidden_at(student.model, rows, places))
+    with torch.no_grad():
+        base = project(student.model, torch.cat([anchor.base for anchor in batch]))
+    return Retained(logits.float(), base.float())
+
+
+def _stack(tables: Sequence[Tensor], *, repeat: bool = False) -> Tensor:
+    """Tables (rows, width) of different widths on top of each other, padded with zeros, or with
+    their first column."""
+    width = max(table.shape[1] for table in tables)
+    if repeat:
+        return torch.cat(
+            [torch.cat([t, t[:, :1].expand(-1, width - t.shape[1])], dim=1) for t in tables]
+        )
+    return torch.cat([pad(table, (0, width - table.shape[1])) for table in tables])
+
+
+def _worst(lessons: Sequence[Lesson], found: Sequence[Standing]) -> dict[str, float]:
+    worst = {lesson.example.item: 0.0 for lesson in lessons}
+    for lesson, now in zip(lessons, found, strict=True):
+        highest = float(now.forbidden.max()) if len(now.forbidden) else 0.0
+        worst[lesson.example.item] = max(worst[lesson.example.item], highest)
+    return worst
+
+
+def _note(trails: dict[str, Trail], batch: Sequence[Lesson], seconds: float) -> None:
+    """Book a step: each item of the batch bears its share of the time."""
+    items = {lesson.example.item for lesson in batch}
+    for item in items:
+        trails[item].steps += 1
+        trails[item].seconds += seconds / len(items)
