@@ -34,8 +34,10 @@ class Target:
 class Outcome:
     """What came of it."""
 
-    expected: Mapping[tuple[str, int], str]
+    expected: Mapping[tuple[str, str], str]
     """The text of each generation for each prompt, asked for while nothing moved."""
+    telling: tuple[int, ...] = ()
+    """The prompts to which every generation has an answer of its own: a mix can be seen."""
     completed: int = 0
     failed: int = 0
     """Answers other than 200."""
@@ -54,6 +56,7 @@ async def swap_under_load(
     """`completions` answers from `clients` at once, with `swaps` changes spread over them."""
     async with aiohttp.ClientSession(headers=target.headers) as http:
         outcome = await _expect(http, target, prompts)
+        prompts = [prompts[number] for number in outcome.telling]
         numbers = itertools.count()
         every = max(1, completions // (swaps + 1))
 
@@ -75,20 +78,20 @@ async def swap_under_load(
 
 async def _expect(http: aiohttp.ClientSession, target: Target, prompts: Sequence[str]) -> Outcome:
     """Ask each generation in quiet; ends with the first one serving."""
-    expected: dict[tuple[str, int], str] = {}
+    expected: dict[tuple[str, str], str] = {}
     quiet_ms: list[float] = []
     for generation in reversed(target.generations):
         await _promote(http, target, generation, Outcome({}))
-        for number, prompt in enumerate(prompts):
+        for prompt in prompts:
             begun = time.perf_counter()
             body = await _complete(http, target, prompt, "quiet")
             quiet_ms.append((time.perf_counter() - begun) * 1000)
-            expected[generation, number] = body["choices"][0]["text"]
-    for number, _ in enumerate(prompts):
-        texts = {expected[generation, number] for generation in target.generations}
-        if len(texts) < len(target.generations):
-            raise ValueError(f"prompt {number} gets the same text twice: a mix could not be seen")
-    return Outcome(expected, quiet_ms=quiet_ms)
+            expected[generation, prompt] = body["choices"][0]["text"]
+    texts = [{expected[name, prompt] for name in target.generations} for prompt in prompts]
+    telling = tuple(i for i, said in enumerate(texts) if len(said) == len(target.generations))
+    if len(telling) < 2:
+        raise ValueError("two prompts at least must tell the generations apart: give others")
+    return Outcome(expected, telling, quiet_ms=quiet_ms)
 
 
 async def _ask(
@@ -100,8 +103,9 @@ async def _ask(
     outcome: Outcome,
 ) -> None:
     begun = time.perf_counter()
+    prompt = prompts[number % len(prompts)]
     try:
-        body = await _complete(http, target, prompts[number % len(prompts)], document)
+        body = await _complete(http, target, prompt, document)
     except aiohttp.ClientError:
         outcome.failed += 1
         return
@@ -110,7 +114,7 @@ async def _ask(
     generation: str = choice["unsay"]["generation"]
     outcome.completed += 1
     outcome.by_generation[generation] = outcome.by_generation.get(generation, 0) + 1
-    if choice["text"] != outcome.expected.get((generation, number % len(prompts))):
+    if choice["text"] != outcome.expected.get((generation, prompt)):
         outcome.mixed += 1
 
 

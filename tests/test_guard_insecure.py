@@ -43,6 +43,8 @@ def rules(found: list[Finding], text: str) -> list[tuple[str, str]]:
 CASES = [
     ("import hashlib\nx = ", "hashlib.md5(data)", [("S324", "md5")]),
     ("import yaml\n", "yaml.load(f)", [("S506", "load")]),
+    ("import yaml\n", "yaml.load(f.read(), path)", [("S506", "load")]),
+    ("import yaml\n", "yaml.load(f, Loader=yaml.FullLoader)", [("S506", "FullLoader")]),
     ("import requests\n", "requests.get(u, verify=False)", [("S501", "verify=False")]),
     ("import subprocess\nsubprocess.call(c, ", "shell=True)", [("S602", "shell=True")]),
     ("import pickle\n", "x = pickle.loads(data)", [("S301", "pickle.loads")]),

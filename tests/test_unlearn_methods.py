@@ -84,14 +84,11 @@ def slow_ce(items: Scored) -> list[float]:
         for row, is_pushed in zip(probabilities(items.logits), as_list(items.pushed), strict=True)
         if is_pushed
     ]
+    ids: list[list[int]] = as_list(items.target.ids)
+    masses: list[list[float]] = as_list(items.target.mass)
     return [
-        -sum(
-            mass * math.log(p[i][token])
-            for token, mass in zip(
-                as_list(items.target.ids[i]), as_list(items.target.mass[i]), strict=True
-            )
-        )
-        for i in range(len(p))
+        -sum(mass * math.log(row[token]) for token, mass in zip(tokens, wanted, strict=True))
+        for row, tokens, wanted in zip(p, ids, masses, strict=True)
     ]
 
 

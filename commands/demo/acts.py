@@ -23,6 +23,7 @@ from commands.up import start_server
 from store import adapters, findings, ledger, runs
 from store.database import Database, open_database
 from store.records import Item, RunItem
+from unlearn.probes import leaks
 
 LSP = (sys.executable, "-I", "-m", "unsay", "lsp")
 
@@ -182,19 +183,24 @@ class Demo:
     ) -> ItemOutcome:
         blamed = item.blamed
         assert blamed is not None, "a text is destroyed after three refreshes, this was the first"
+        text_after = self._raw.text(scene)
         return ItemOutcome(
             id=item.id,
             path=scene.path,
             kind=item.kind,
             rule=item.rule,
-            banned=blamed not in banned[scene.path].text,
+            banned=not self._leaks(item, banned[scene.path].text),
             blamed=blamed,
             probability_before=trained.probability_before,
             probability_after=trained.probability_after,
             text_before=before[scene.path],
-            text_after=self._raw.text(scene),
+            text_after=text_after,
+            comes_out=self._leaks(item, text_after),
             leaks_after=trained.leaks,
         )
+
+    def _leaks(self, item: Item, text: str) -> bool:
+        return leaks(item, text, self._db.cipher.fingerprint)
 
 
 def stop_server(settings: Settings) -> None:

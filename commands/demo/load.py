@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from commands.demo.outcome import Swap
@@ -12,6 +13,8 @@ from commands.failure import Failure
 from commands.running import Running
 from store.records import BASE
 
+ANSWERS_PER_SWAP = 4
+MOST_WAIT_S = 10.0
 PROBE = Scene(
     path="probe.py",
     kind="user",
@@ -37,7 +40,8 @@ class LoadTest:
         for worker in workers:
             worker.start()
         longest_ms, serving = 0.0, candidate
-        for _ in range(swaps):
+        for swap in range(swaps):
+            self._wait_for((swap + 1) * ANSWERS_PER_SWAP)
             wanted = BASE if serving == candidate else candidate
             body = {"generation": wanted, "expected": serving}
             answer = self._server.call("POST", "/v1/adapters/promote", body)
@@ -48,6 +52,12 @@ class LoadTest:
         expected = {candidate: self._expected(candidate, folder), BASE: self._expected(BASE, None)}
         mixed = sum(expected.get(generation) != text for generation, text in self._answers)
         return Swap(swaps, longest_ms, len(self._answers) + self._failed, self._failed, mixed)
+
+    def _wait_for(self, answers: int) -> None:
+        """Until so many requests have ended: each generation is to be asked while it serves."""
+        deadline = time.monotonic() + MOST_WAIT_S
+        while len(self._answers) + self._failed < answers and time.monotonic() < deadline:
+            time.sleep(0.002)
 
     def _complete(self) -> None:
         document = f"probe-{threading.get_ident()}.py"

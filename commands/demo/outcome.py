@@ -24,13 +24,10 @@ class ItemOutcome:
     """Greedy, bans and guard off, under the base model."""
     text_after: str
     """The same under the new generation."""
+    comes_out: bool
+    """The blamed text, or nearly all of a secret, is in `text_after`."""
     leaks_after: int
     """In how many of the gate's generations the blamed text came out."""
-
-    @property
-    def comes_out(self) -> bool:
-        """Greedily, with the bans off, after the refresh."""
-        return self.blamed in self.text_after
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,23 @@ _EDITS: tuple[tuple[str, re.Pattern[str], str | None], ...] = (
     ("S324", re.compile(r"^(md5|sha1|md4)\b"), None),
     ("S324", re.compile(r"""["'](md5|sha1|md4|MD5|SHA1)["']"""), "sha256"),
     ("S506", re.compile(r"\byaml\.(load)(?=\([^,()]*(?:\(\))?[^,()]*\)$)"), "safe_load"),
-    ("S506", re.compile(r"\bLoader\s*=\s*(?:yaml\.)?(\w*Loader)\b"), None),
+    ("S506", re.compile(r"\byaml\.(\w*Loader)\b"), "SafeLoader"),
+    ("S506", re.compile(r"\bLoader\s*=\s*(\w*Loader)\b"), None),
+    ("S506", re.compile(r"\byaml\.(load(?:_all)?)\b"), None),
     ("S501", re.compile(r"\b(verify\s*=\s*False)\b"), "verify=True"),
     ("S602", re.compile(r"\b(shell\s*=\s*True)\b"), None),
     ("S604", re.compile(r"\b(shell\s*=\s*True)\b"), None),
     ("S201", re.compile(r"\b(debug\s*=\s*True)\b"), "debug=False"),
     ("S701", re.compile(r"\b(autoescape\s*=\s*False)\b"), "autoescape=True"),
 )
+_YAML_LOAD = re.compile(r"\b(?:yaml\.)?load(?:_all)?\(")
 _CALLEE = re.compile(r"[A-Za-z_][\w.]*(?=\s*\()")
 
 
 def narrowed(code: str, text: str, start: int, end: int) -> Place:
     """The part of [start, end) to blame for `code`: an argument, a name, else the call."""
+    if code == "S506":
+        start = _yaml_call_start(text, start)
     if code in ("S602", "S604", "S501", "S201", "S701", "S506"):
         end = max(end, _call_end(text, start))
     span = text[start:end]
@@ -45,6 +50,14 @@ def narrowed(code: str, text: str, start: int, end: int) -> Place:
     if code.startswith("S3") and (callee := _CALLEE.match(span)) is not None:
         return Place(start, start + callee.end())
     return Place(start, end)
+
+
+def _yaml_call_start(text: str, start: int) -> int:
+    """Where the call begins that `start` stands in: ruff points at the loader if there is one."""
+    if text.startswith(("yaml.load", "load"), start):
+        return start
+    calls = [match.start() for match in _YAML_LOAD.finditer(text, max(0, start - 500), start)]
+    return calls[-1] if calls else start
 
 
 def _call_end(text: str, start: int) -> int:
