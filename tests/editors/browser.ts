@@ -59,7 +59,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     return null;
   },
   menu: async (page, { text }) => {
-    await page.locator(".monaco-editor .selected-text").first().click({ button: "right", force: true });
+    await page.keyboard.press("Shift+F10");
     await page.locator(".monaco-menu .action-label", { hasText: text }).first().hover();
     await page.keyboard.press("Enter"); // a click so soon after the menu opened is taken for a slip
     return null;

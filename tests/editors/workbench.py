@@ -40,6 +40,7 @@ CALM = {
     "editor.autoClosingBrackets": "never",
     "editor.autoClosingQuotes": "never",
     "editor.trimAutoWhitespace": False,
+    "editor.useTabStops": False,  # a backspace takes one blank, not a whole indent
 }
 
 PATIENCE_S = 45.0
