@@ -82,7 +82,7 @@ def main() -> None:
     print_table(rows)
     result = {
         "machine": machine(),
-        "model": loaded.name,
+        "model": Path(loaded.name).name,
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "load_ms": round(load_ms),
@@ -90,7 +90,7 @@ def main() -> None:
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(
-        f"{loaded.name}, {result['dtype']}, {result['threads']} threads; loaded in {load_ms:.0f} ms"
+        f"{result['model']}, {result['dtype']}, {result['threads']} threads; loaded in {load_ms:.0f} ms"
     )
 
 

@@ -67,7 +67,9 @@ def make_generation(
 def _random_weights(model: Path, seed: int, strength: float) -> dict[str, Tensor]:
     chance = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
-    for key, weight in safetensors.torch.load((model / "model.safetensors").read_bytes()).items():
+    shards = sorted(model.glob("*.safetensors"))
+    named = (pair for shard in shards for pair in safetensors.torch.load_file(shard).items())
+    for key, weight in named:
         module = key.removesuffix(".weight")
         if module.rsplit(".", 1)[-1] in TARGETS:
             out, into = weight.shape

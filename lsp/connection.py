@@ -42,8 +42,10 @@ class Connection:
     async def get(self, path: str, timeout_s: float = _ANSWER_S) -> Json:
         return await self._ask("GET", path, None, timeout_s)
 
-    async def post(self, path: str, body: Mapping[str, object]) -> Json:
-        return await self._ask("POST", path, body, _ANSWER_S)
+    async def post(
+        self, path: str, body: Mapping[str, object], timeout_s: float = _ANSWER_S
+    ) -> Json:
+        return await self._ask("POST", path, body, timeout_s)
 
     async def delete(self, path: str) -> Json:
         return await self._ask("DELETE", path, None, _ANSWER_S)

@@ -22,9 +22,14 @@ _SHARE = {
 """Where each phase begins, percent of the whole, and how much it is: a guess from the demo."""
 
 
+_START_S = 70.0
+"""The server answers once the refresh has its run, after a minute at most on a busy machine."""
+
+
 async def refresh(session: Session, mode: str | None) -> Json:
     """Start a refresh; answers its run at once and shows its progress meanwhile."""
-    answer = await session.connection.post("/v1/refresh", {"mode": mode} if mode else {})
+    body = {"mode": mode} if mode else {}
+    answer = await session.connection.post("/v1/refresh", body, timeout_s=_START_S)
     run = answers.mapping(answer.get("run"), "run")
     session.spawn("refresh", _follow(session, answers.progress(run)))
     return run

@@ -22,7 +22,7 @@ from lsp.status import StatusBoard
 from lsp.typed_through import Hit, TypedThrough
 
 _PATIENCE_S = 10.0
-"""How long an explicit request waits for a server that is starting."""
+"""How long a request waits for a server that is starting; the next key ends the wait."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ class Suggester:
         if not request.invoked:
             now = time.monotonic()
             await asyncio.sleep(self.debounce.left_s(now, document.changed_at))
-        if not await self._keeper.ready(_PATIENCE_S if request.invoked else 0):
+        if not self._keeper.reach.is_ready:
             self._keeper.look()
-            return None
+            if not await self._keeper.ready(_PATIENCE_S):
+                return None
         if document.version != version:
             return None
         began = time.monotonic()

@@ -82,8 +82,8 @@ class Refresher:
         async with self._starting:
             if self.is_running:
                 raise RefreshRunning(
-                    "a refresh is running already: follow it with `unsay refresh --watch` or "
-                    "GET /v1/runs, and start the next one when it has ended"
+                    "a refresh is running already: GET /v1/runs says how far it is; start the next "
+                    "one when it has ended"
                 )
             running = await self._store.call(runs.close_interrupted)
             if running is not None:
