@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from server.engine.drafts import Lookahead, NgramDrafts
 from server.engine.protocol import Finish
 from server.engine.sequence import Sequence
 from server.engine.text_codec import TextWriter
@@ -83,13 +84,16 @@ def decode(
     ends: Ends,
     sampling: Sampling = Sampling(),
     bans: Iterable[Forbids] = (),
+    drafts: NgramDrafts | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     on_text: Callable[[str], None] | None = None,
 ) -> Decoded:
     """Decode on from `logits` (vocabulary,), which are changed; `writer` may hold a beginning.
 
-    Where every token is forbidden the completion ends.
+    Where every token is forbidden the completion ends. `drafts` have read what `sequence` has; with
+    them the sequence may have read more in the end than was said.
     """
+    ahead = Lookahead(sequence, drafts)
     choose = Chooser(sampling, logits.device)
     bans = tuple(bans)
     tokens: list[int] = []
@@ -115,7 +119,7 @@ def decode(
         for ban in bans:
             ban.advance(token)
         if len(tokens) < max_tokens:
-            logits = sequence.read([token])
+            logits = ahead.after(token)
     if finish == "length":
         cut = ends.trimmed(writer.text)
     # What was streamed is never taken back.

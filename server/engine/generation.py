@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.engine.decode import Forbids, Sampling, decode, prefill
+from server.engine.decoder import decoder_of
+from server.engine.decoder_sequence import DecoderSequence
+from server.engine.drafts import NgramDrafts
 from server.engine.load import LoadedModel
 from server.engine.prefix_cache import PrefixCache
 from server.engine.prompt import Prompt
@@ -50,7 +53,10 @@ class Generation:
         self.digest = digest
         """Of the adapter; None for the base."""
         self._loaded = loaded
-        self.cache = PrefixCache(lambda: ModuleSequence(model))
+        decoder = decoder_of(model)
+        self.cache = PrefixCache(
+            lambda: ModuleSequence(model) if decoder is None else DecoderSequence(decoder)
+        )
 
     def complete(
         self,
@@ -82,6 +88,7 @@ class Generation:
             ends=EditorEnds(ask.prefix, ask.suffix, ask.stop, ask.stop_rules),
             sampling=_sampling(ask, alternative),
             bans=bans,
+            drafts=NgramDrafts(ids),
             cancelled=request.cancelled,
             on_text=on_text,
         )

@@ -123,11 +123,14 @@ class LocalEngine:
         with self._my_turn(cancelled) as is_mine:
             if not is_mine:
                 return None
-            bans: list[Forbids] = [ForbiddenStart(same)]
+            avoided = frozenset(same)
+            if completion.avoided is not None and completion.avoided[0] == at:
+                avoided |= completion.avoided[1]
+            bans: list[Forbids] = [ForbiddenStart(avoided)]
             if ask.bans:
                 bans.append(self._bans.follow((*prompt.context, *kept)))
             again = generation.complete(request, 0, bans, None, kept)
-        return again if len(again.tokens) > at else None
+        return replace(again, avoided=(at, avoided)) if len(again.tokens) > at else None
 
     def set_bans(self, bans: Iterable[Ban]) -> None:
         self._bans = BanAutomaton(bans)

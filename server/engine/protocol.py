@@ -49,6 +49,8 @@ class Completion:
     """How many prompt tokens the prefix cache saved."""
     first_token_ms: float
     total_ms: float
+    avoided: tuple[int, frozenset[int]] | None = None
+    """At which of `tokens` another way was taken, and the ids that were forbidden there."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ class Engine(Protocol):
         self, ask: Ask, completion: Completion, offset: int, *, cancelled: Callable[[], bool] = ...
     ) -> Completion | None:
         """Keep `completion` up to the token that holds character `offset`, forbid that token there
-        (probability zero, the rest renormalised: PROD's edit at decode time) and decode on."""
+        (probability zero, the rest renormalised: PROD's edit at decode time) and decode on.
+
+        What was forbidden there for `completion` itself stays forbidden: each call is a new way.
+        """
         ...
 
     def set_bans(self, bans: Iterable[Ban]) -> None:

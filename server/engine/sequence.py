@@ -24,6 +24,13 @@ class Sequence(Protocol):
         """Read `ids`; the logits (vocabulary,) in float32 for the token after them."""
         ...
 
+    def read_each(self, ids: Ids[int]) -> Tensor:
+        """Read `ids`; the logits (ids, vocabulary) in float32 after each of them."""
+        ...
+
+    @property
+    def can_rewind(self) -> bool: ...
+
     def rewind(self, length: int) -> bool:
         """Forget all but the first `length` tokens; False where the model cannot."""
         ...
@@ -84,17 +91,28 @@ class ModuleSequence:
         if all(type(layer) is DynamicLayer for layer in self._cache.layers):
             self._layers = [RoomyLayer() for _ in self._cache.layers]
             self._cache.layers = self._layers
-        parameters = inspect.signature(model.forward).parameters
-        self._options = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._can_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    def read(self, ids: Ids[int]) -> Tensor:
+        return self._read(ids, 1)[0]
+
+    def read_each(self, ids: Ids[int]) -> Tensor:
+        return self._read(ids, len(ids))
 
     @torch.inference_mode()
-    def read(self, ids: Ids[int]) -> Tensor:
+    def _read(self, ids: Ids[int], rows: int) -> Tensor:
+        """The last `rows` rows of logits."""
         batch = torch.tensor([ids], device=self._model.device)
+        options = {"logits_to_keep": rows} if self._can_keep else {}
         answer = self._model(
-            input_ids=batch, past_key_values=self._cache, use_cache=True, **self._options
+            input_ids=batch, past_key_values=self._cache, use_cache=True, **options
         )
         self.tokens += ids
-        return answer.logits[0, -1].float()
+        return answer.logits[0, -rows:].float()
+
+    @property
+    def can_rewind(self) -> bool:
+        return bool(self._layers)
 
     def rewind(self, length: int) -> bool:
         if length == len(self.tokens):

@@ -1,0 +1,170 @@
+"""Our own forward pass of the Llama and Qwen families on the CPU: their weights, ready to multiply.
+
+`decoder_of` reads a transformers module and shares its weights; where it knows the architecture
+not to the last detail it says None, and transformers' own modules are used instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, rms_norm, silu
+
+from server.engine.kernels import Exact, Int8Head, Linear, Product, has_int8
+
+FAMILIES = ("llama", "qwen2", "qwen3")
+STEADY_ROTATIONS = ("default", "linear", "llama3")
+"""Kinds of rotary embedding whose angles do not depend on the length of the text."""
+CACHE_BYTES = 32 * 2**20
+"""Layers that fit a processor's last cache are as quick in float32, and exact."""
+LEAST_INT8_HEAD = 2**20
+"""With fewer weights than this, packing the head wins nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """Division by the root mean square, times a weight."""
+
+    weight: Tensor
+    epsilon: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.ndim != 2 or len(x) > 1:
+            return rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+        # torch takes rms_norm apart on the CPU: for one row a dot product is several times faster
+        [row] = x
+        square = float(torch.dot(row, row)) / len(row)
+        return (row * (square + self.epsilon) ** -0.5).mul_(self.weight)[None]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The weights of one layer."""
+
+    before_attention: Norm
+    queries_keys_values: Linear
+    query_norm: Norm | None
+    key_norm: Norm | None
+    after_attention: Linear
+    before_mlp: Norm
+    gate_up: Linear
+    down: Linear
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """x (rows, width), not yet normed."""
+        gate, up = self.gate_up(self.before_mlp(x)).chunk(2, dim=-1)
+        return self.down(silu(gate) * up)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """A whole model. All arithmetic is float32 but for what `Linear` packs."""
+
+    embeddings: Tensor
+    """(vocabulary, width)"""
+    blocks: tuple[Block, ...]
+    last_norm: Norm
+    head: Product
+    heads: int
+    key_heads: int
+    head_width: int
+    angles: Tensor
+    """(head width / 2,), per position."""
+    angle_scale: float
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids (rows,); (rows, width) float32."""
+        return embedding(ids, self.embeddings).float()
+
+    def rotation(self, tokens: int) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines of `tokens` positions: (tokens, 1, head width) each."""
+        angle = torch.outer(torch.arange(tokens, dtype=torch.float32), self.angles)
+        cosine, sine = angle.cos() * self.angle_scale, angle.sin() * self.angle_scale
+        return torch.cat([cosine, cosine], -1)[:, None], torch.cat([-sine, sine], -1)[:, None]
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held beyond the module's own weights."""
+        parts = [
+            part
+            for b in self.blocks
+            for part in (b.queries_keys_values, b.after_attention, b.gate_up, b.down)
+        ]
+        return self.head.size_bytes + sum(part.size_bytes for part in parts)
+
+
+def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
+    """The decoder over a transformers module on the CPU; None where it is another architecture.
+
+    `is_packed`: eight-bit copies of the weights for few rows, where they are worth it.
+    """
+    config = model.config
+    if not _is_known(model, config):
+        return None
+    is_packed = is_packed and has_int8()
+    inner, rotary = model.model, model.model.rotary_emb
+    layer_bytes = 4 * sum(p.numel() for p in inner.layers.parameters())
+    packs_layers = is_packed and layer_bytes > CACHE_BYTES
+    with torch.inference_mode():
+        return Decoder(
+            embeddings=inner.embed_tokens.weight,
+            blocks=tuple(_block(layer, packs_layers) for layer in inner.layers),
+            last_norm=_norm(inner.norm),
+            head=_head(model.lm_head, is_packed),
+            heads=config.num_attention_heads,
+            key_heads=config.num_key_value_heads,
+            head_width=inner.layers[0].self_attn.head_dim,
+            angles=rotary.inv_freq.float(),
+            angle_scale=float(rotary.attention_scaling),
+        )
+
+
+def _head(module: Any, is_packed: bool) -> Product:
+    if is_packed and module.weight.numel() >= LEAST_INT8_HEAD:
+        return Int8Head(module.weight, module.bias)
+    return Exact([module.weight], [module.bias])
+
+
+def _is_known(model: Any, config: Any) -> bool:
+    if model.device.type != "cpu" or config.model_type not in FAMILIES:
+        return False
+    layers = getattr(config, "layer_types", None) or ["full_attention"]
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    rotation = rope.get("rope_type", "default")
+    return (
+        all(kind == "full_attention" for kind in layers)
+        and rotation in STEADY_ROTATIONS
+        and config.hidden_act == "silu"
+    )
+
+
+def _block(layer: Any, is_packed: bool) -> Block:
+    attention, mlp = layer.self_attn, layer.mlp
+    return Block(
+        before_attention=_norm(layer.input_layernorm),
+        queries_keys_values=_linear(
+            is_packed, attention.q_proj, attention.k_proj, attention.v_proj
+        ),
+        query_norm=_optional_norm(attention, "q_norm"),
+        key_norm=_optional_norm(attention, "k_norm"),
+        after_attention=_linear(is_packed, attention.o_proj),
+        before_mlp=_norm(layer.post_attention_layernorm),
+        gate_up=_linear(is_packed, mlp.gate_proj, mlp.up_proj),
+        down=_linear(is_packed, mlp.down_proj),
+    )
+
+
+def _linear(is_packed: bool, *modules: Any) -> Linear:
+    return Linear([m.weight for m in modules], [m.bias for m in modules], is_packed=is_packed)
+
+
+def _optional_norm(attention: Any, name: str) -> Norm | None:
+    found = getattr(attention, name, None)
+    return None if found is None else _norm(found)
+
+
+def _norm(module: Any) -> Norm:
+    return Norm(module.weight.detach().float(), float(module.variance_epsilon))

@@ -1,0 +1,134 @@
+"""A sequence over our own decoder: keys and values in one buffer per layer, read on or rewound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Ids
+
+import torch
+from torch import Tensor
+
+from server.engine.decoder import Block, Decoder
+from server.engine.kernels import FEW_ROWS
+
+GROWTH_TOKENS = 256
+QUERY_BLOCK = 128
+"""Of a long read so many queries look back at a time: none looks at keys that come after it."""
+
+
+class DecoderSequence:
+    """What a decoder has read. Implements sequence.Sequence."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.tokens: list[int] = []
+        self._decoder = decoder
+        self._room = 0
+        self._keys: list[Tensor] = []
+        """(key heads, room, head width) per layer; so are the values."""
+        self._values: list[Tensor] = []
+        self._turns: tuple[Tensor, Tensor] = decoder.rotation(0)
+
+    @torch.inference_mode()
+    def read(self, ids: Ids[int]) -> Tensor:
+        """See sequence.Sequence."""
+        return self._logits(self._read(ids)[-1:])[0]
+
+    @torch.inference_mode()
+    def read_each(self, ids: Ids[int]) -> Tensor:
+        """Read `ids`; the logits (ids, vocabulary) after each of them."""
+        return self._logits(self._read(ids))
+
+    @property
+    def can_rewind(self) -> bool:
+        return True
+
+    def rewind(self, length: int) -> bool:
+        """See sequence.Sequence."""
+        del self.tokens[length:]
+        return True
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(buffer.nbytes for buffer in (*self._keys, *self._values))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self._decoder.head(self._decoder.last_norm(hidden))
+
+    def _read(self, ids: Ids[int]) -> Tensor:
+        """The hidden states (ids, width) of the last layer."""
+        decoder = self._decoder
+        start, end = len(self.tokens), len(self.tokens) + len(ids)
+        if end > self._room:
+            self._grow(end)
+        cosine, sine = (part[start:end] for part in self._turns)
+        x = decoder.embed(torch.tensor(ids))
+        for block, keys, values in zip(decoder.blocks, self._keys, self._values, strict=True):
+            queries, new_keys, new_values = self._heads(block, x, cosine, sine)
+            keys[:, start:end] = new_keys.transpose(0, 1)
+            values[:, start:end] = new_values.transpose(0, 1)
+            x = x + block.after_attention(_attended(queries, keys[:, :end], values[:, :end]))
+            x = x + block.mlp(x)
+        self.tokens += ids
+        return x
+
+    def _heads(
+        self, block: Block, x: Tensor, cosine: Tensor, sine: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (rows, their heads, head width), the first two turned."""
+        d = self._decoder
+        both = d.heads + d.key_heads
+        found = block.queries_keys_values(block.before_attention(x))
+        found = found.view(len(x), both + d.key_heads, d.head_width)
+        turned, values = found[:, :both], found[:, both:]
+        if block.query_norm is not None and block.key_norm is not None:
+            queries = block.query_norm(turned[:, : d.heads])
+            turned = torch.cat([queries, block.key_norm(turned[:, d.heads :])], dim=1)
+        turned = torch.addcmul(turned * cosine, turned.roll(d.head_width // 2, dims=-1), sine)
+        return turned[:, : d.heads], turned[:, d.heads :], values
+
+    def _grow(self, tokens: int) -> None:
+        d = self._decoder
+        self._room = -(-tokens // GROWTH_TOKENS) * GROWTH_TOKENS
+        self._turns = d.rotation(self._room)
+        old = self._keys, self._values
+        self._keys, self._values = (
+            [torch.zeros(d.key_heads, self._room, d.head_width) for _ in d.blocks] for _ in old
+        )
+        read = len(self.tokens)
+        for before, now in zip(old, (self._keys, self._values), strict=True):
+            for one, other in zip(before, now, strict=False):
+                other[:, :read] = one[:, :read]
+
+
+def _attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """What the last rows see of all rows: (rows, heads * head width).
+
+    queries (rows, heads, head width); keys and values (key heads, tokens, head width). The heads
+    that share keys are laid out as rows: several times faster than repeating the keys.
+    """
+    rows, tokens = len(queries), keys.shape[1]
+    if rows <= FEW_ROWS:
+        return _look_back(queries, keys, values)
+    ends = range(QUERY_BLOCK, rows + QUERY_BLOCK, QUERY_BLOCK)
+    return torch.cat(
+        [
+            _look_back(
+                queries[end - QUERY_BLOCK : end],
+                keys[:, : tokens - rows + min(end, rows)],
+                values[:, : tokens - rows + min(end, rows)],
+            )
+            for end in ends
+        ]
+    )
+
+
+def _look_back(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    rows, heads, width = queries.shape
+    groups, tokens, _ = keys.shape
+    laid = queries.view(rows, groups, heads // groups, width).permute(1, 2, 0, 3)
+    laid = laid.reshape(groups, -1, width) * width**-0.5
+    scores = torch.bmm(laid, keys.transpose(1, 2))
+    if rows > 1:
+        new = scores.view(groups, -1, rows, tokens)[..., tokens - rows :]
+        new += torch.full((rows, rows), -torch.inf).triu_(1)
+    seen = torch.bmm(scores.softmax(-1), values)
+    return seen.view(groups, -1, rows, width).permute(2, 0, 1, 3).reshape(rows, -1)

@@ -1,0 +1,85 @@
+"""Guesses the next tokens from the text so far, so that one pass of the model reads several.
+
+A guess never changes what is said: each token is chosen from the model's own logits, and guesses
+that differ from it are read back out of the sequence.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Sequence as Ids
+
+from torch import Tensor
+
+from server.engine.sequence import Sequence
+
+DRAFT_TOKENS = 4
+LONGEST, SHORTEST = 4, 2
+"""Of the end of the text, so many tokens must have stood somewhere before."""
+TRIES = 3
+"""After so many guesses one in two must have been right, or there are no more of them."""
+
+
+class NgramDrafts:
+    """What followed the last place where the text ended as it ends now."""
+
+    def __init__(self, ids: Ids[int]) -> None:
+        self._ids = array("I", ids)
+        self._text = self._ids.tobytes()
+
+    def push(self, token: int) -> None:
+        """The text goes on with `token`."""
+        self._ids.append(token)
+        self._text += self._ids[-1:].tobytes()
+
+    def propose(self) -> list[int]:
+        """The tokens that may come next; none where the end of the text is new."""
+        width = self._ids.itemsize
+        for length in range(min(LONGEST, len(self._ids) - 1), SHORTEST - 1, -1):
+            end = self._text[-length * width :]
+            at = self._text.rfind(end, 0, -1)
+            while at % width:  # -1 where there is none
+                if at < 0:
+                    break
+                at = self._text.rfind(end, 0, at + len(end) - 1)
+            if at >= 0:
+                follows = at // width + length
+                return self._ids[follows : follows + DRAFT_TOKENS].tolist()
+        return []
+
+
+class Lookahead:
+    """Reads on token by token, and where there is a guess, several at once."""
+
+    def __init__(self, sequence: Sequence, drafts: NgramDrafts | None) -> None:
+        self._sequence = sequence
+        self._drafts = drafts if sequence.can_rewind else None
+        self._length = len(sequence.tokens)
+        """Of what was said; guesses stand behind it."""
+        self._guesses: deque[tuple[int, Tensor]] = deque()
+        self._tries = self._right = 0
+
+    def after(self, token: int) -> Tensor:
+        """The logits (vocabulary,) after the text so far and `token`."""
+        if self._drafts is None:
+            return self._sequence.read([token])
+        self._drafts.push(token)
+        self._length += 1
+        if self._guesses:
+            guess, logits = self._guesses.popleft()
+            if guess == token:
+                self._right += 1
+                return logits
+            self._guesses.clear()
+        self._sequence.rewind(self._length - 1)
+        guesses = self._drafts.propose() if self._pays() else []
+        if not guesses:
+            return self._sequence.read([token])
+        self._tries += 1
+        logits = self._sequence.read_each([token, *guesses])
+        self._guesses.extend(zip(guesses, logits[1:], strict=True))
+        return logits[0]
+
+    def _pays(self) -> bool:
+        return self._tries < TRIES or 2 * self._right >= self._tries
