@@ -1,0 +1,1 @@
+"""The local engine against its peers on the same weights and the same prompts."""
