@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN = .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: setup demo test check lint types editors extension bench clean
+.PHONY: setup demo test check lint types editors extension bench bench-model clean
 
 setup: .venv/.stamp
 
@@ -38,7 +38,10 @@ extension:
 bench: setup
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.swap
-	$(BIN)/python -m benchmarks.guard_latency
+	$(BIN)/python -m benchmarks.guard.latency
+
+bench-model: setup
+	$(BIN)/python -m benchmarks.embedded_model bench
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache

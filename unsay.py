@@ -20,6 +20,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "lsp": "run the language server on standard input and output (editors start it)",
         "demo": "show the whole loop on this machine in a few minutes",
         "check": "run the guard over files, standard input or JSON lines",
+        "allow": "let a rule of the guard pass, anywhere or in a folder",
         "forget": "put text of a file into the ledger: banned at once, unlearned at night",
         "take-back": "withdraw an item from the ledger",
         "ledger": "list the items to forget, or import some",

@@ -89,9 +89,8 @@ def main() -> None:
         "rows": rows,
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(
-        f"{result['model']}, {result['dtype']}, {result['threads']} threads; loaded in {load_ms:.0f} ms"
-    )
+    print(f"{result['model']}, {result['dtype']}, {result['threads']} threads")
+    print(f"loaded in {load_ms:.0f} ms")
 
 
 def places(count: int) -> Iterator[tuple[str, str, str]]:

@@ -68,7 +68,7 @@ def _random_weights(model: Path, seed: int, strength: float) -> dict[str, Tensor
     chance = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
     shards = sorted(model.glob("*.safetensors"))
-    named = (pair for shard in shards for pair in safetensors.torch.load_file(shard).items())
+    named = (pair for file in shards for pair in safetensors.torch.load(file.read_bytes()).items())
     for key, weight in named:
         module = key.removesuffix(".weight")
         if module.rsplit(".", 1)[-1] in TARGETS:

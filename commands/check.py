@@ -26,7 +26,7 @@ EXAMPLE = """\
 unsay check src/*.py
 unsay check --json - < suggestions.jsonl"""
 
-FIELDS = ("id", "language", "path", "prefix", "suggestion", "suffix")
+FIELDS = ("id", "language", "path", "prefix", "suggestion", "suffix", "workspace")
 
 LANGUAGES = {
     ".py": "python", ".pyi": "python", ".js": "javascript", ".mjs": "javascript",
@@ -53,6 +53,7 @@ def run(asked: argparse.Namespace, settings: Settings) -> int:
     found = 0
     try:
         guard.wait(asked.wait)
+        _warn(guard)
         for name, case, is_file in _cases(asked.files, asked.language):
             found += _report(guard, name, case, is_file=is_file, as_json=asked.json)
     finally:
@@ -60,12 +61,19 @@ def run(asked: argparse.Namespace, settings: Settings) -> int:
     return 1 if found else 0
 
 
+def _warn(guard: Guard) -> None:
+    """Say which of the person's own rules and which part of the list of the allowed is not used."""
+    for part in ("rules", "allow"):
+        if (said := guard.status()[part]) != "ok":
+            print(f"unsay: {said}", file=sys.stderr)
+
+
 def _report(guard: Guard, name: str, case: Case, *, is_file: bool, as_json: bool) -> int:
     """Say what was found, and how much; a file is judged as it stands, not repaired."""
     from server.guard.finding import Review
 
     if is_file:
-        found = tuple(guard.check(case, is_own_text=True))
+        found = tuple(guard.check(case, is_own_text=True, with_deferred=True))
         review = Review(case.suggestion, "warned" if found else None, found, None)
     else:
         review = guard.review(case)
@@ -99,7 +107,11 @@ def _cases(files: list[str], language: str | None) -> Iterator[tuple[str, Case, 
         else:
             path = Path(file)
             known = language or LANGUAGES.get(path.suffix.lower(), "plaintext")
-            yield file, Case("", read_text(path), "", known, file), True
+            whole, root = path.absolute(), Path.cwd()
+            is_inside = whole.is_relative_to(root)
+            inside = str(whole.relative_to(root) if is_inside else whole)
+            folder = str(root) if is_inside else None
+            yield file, Case("", read_text(path), "", known, inside, folder), True
 
 
 def _standard_input(language: str | None) -> Iterator[tuple[str, Case, bool]]:
@@ -142,5 +154,6 @@ def _parse(line: str, number: int, language: str | None) -> tuple[str, Case]:
         given.get("suffix") or "",
         given.get("language") or language or "python",
         given.get("path"),
+        given.get("workspace"),
     )
     return str(given.get("id", number)), case

@@ -125,13 +125,17 @@ def _guard(settings: Settings) -> Sign:
     guard = Guard(guard_config(settings))
     try:
         guard.wait(30)
-        states = guard.status()
+        states, absent = guard.status(), guard.absent
     finally:
         guard.close()
-    ill = [f"{name}: {said}" for name, said in states.items() if said != "ok"]
+    ill = [
+        f"{name}: {said}" for name, said in states.items() if said != "ok" and name not in absent
+    ]
     if ill:
         return Sign("guard", "warning", "; ".join(ill))
-    return Sign("guard", "ok", ", ".join(states))
+    working = ", ".join(name for name in states if name not in absent)
+    extra = "".join(f"; without {name}: {said}" for name, said in absent.items())
+    return Sign("guard", "ok", working + extra)
 
 
 def _adapters(settings: Settings) -> Sign:

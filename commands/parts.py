@@ -16,6 +16,7 @@ def engine_config(settings: Settings, **given: Any) -> EngineConfig:
 
 
 def guard_config(settings: Settings, **given: Any) -> GuardConfig:
-    """The guard's options; the index of deprecated names is kept in the home."""
-    defaults = {"cache": settings.home.root / "index"}
+    """The guard's options; its index, rule files and list of the allowed are in the home."""
+    home = settings.home
+    defaults = {"cache": home.root / "index", "rules": home.rules, "allow": home.allow}
     return settings.part(GuardConfig, "guard", **{**defaults, **given})

@@ -43,6 +43,20 @@ class Choice:
     """In the text as the model proposed it."""
     marks: tuple[Mark, ...]
     """Still in `text`."""
+    is_checking: bool = False
+    """The server looks at it again in the background; see `lsp.verdicts`."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a suggestion after it was answered."""
+
+    suggestion: str
+    state: str
+    """`clear`, `warned`, `taken_back` or `unchecked`."""
+    reason: str | None
+    findings: tuple[Mark, ...]
+    """In the text as it was answered."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,15 @@ def progress(run: Json) -> Progress:
     )
 
 
+def verdict(data: Json) -> Verdict:
+    return Verdict(
+        suggestion=text(data, "suggestion"),
+        state=text(data, "state"),
+        reason=optional_text(data, "reason"),
+        findings=tuple(_mark(mapping(each, "findings")) for each in items(data, "findings")),
+    )
+
+
 def _choice(data: Json) -> Choice:
     ours = mapping(data.get("unsay"), "unsay")
     return Choice(
@@ -113,6 +136,7 @@ def _choice(data: Json) -> Choice:
         reason=optional_text(ours, "reason"),
         findings=tuple(_mark(mapping(each, "findings")) for each in items(ours, "findings")),
         marks=tuple(_mark(mapping(each, "marks")) for each in items(ours, "marks")),
+        is_checking=ours.get("checking") is True,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -50,7 +50,7 @@ class Connection:
     async def delete(self, path: str) -> Json:
         return await self._ask("DELETE", path, None, _ANSWER_S)
 
-    async def events(self, path: str) -> AsyncIterator[tuple[str, Json]]:
+    async def events(self, path: str) -> AsyncGenerator[tuple[str, Json]]:
         """The server-sent events at `path`, as names and data, until the server ends them."""
         name, data = "message", ""
         async with self._response("GET", path, None, None) as response:

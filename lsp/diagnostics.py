@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
+from lsp import allow_actions
 from lsp.answers import Mark
 from lsp.documents import Document
 from lsp.kept import Kept
@@ -28,14 +29,22 @@ def of(document: Document, marked: Sequence[Marked]) -> list[types.Diagnostic]:
 
 
 def code_actions(
-    document: Document, marked: Sequence[Marked], start: int, end: int, only: Sequence[str] | None
+    document: Document,
+    marked: Sequence[Marked],
+    start: int,
+    end: int,
+    only: Sequence[str] | None,
+    root: str | None,
 ) -> list[types.CodeAction]:
-    """Quick fixes for the marks at `[start, end)`, and "Unsay this" for a selection."""
+    """Quick fixes for the marks at `[start, end)`, and "Unsay this" for a selection.
+
+    `root` is the workspace's folder around the document.
+    """
     actions: list[types.CodeAction] = []
     if _wanted("quickfix", only):
         for _, span, mark in marked:
             if span.overlaps(start, end):
-                actions.extend(_fixes(document, span, mark))
+                actions.extend(_fixes(document, span, mark, root))
     if _wanted("refactor", only) and document.text[start:end].strip():
         actions.append(
             types.CodeAction(
@@ -47,7 +56,7 @@ def code_actions(
     return actions
 
 
-def _fixes(document: Document, span: Span, mark: Mark) -> list[types.CodeAction]:
+def _fixes(document: Document, span: Span, mark: Mark, root: str | None) -> list[types.CodeAction]:
     found = [_diagnostic(document, span, mark)]
     actions: list[types.CodeAction] = []
     if mark.replacement is not None:
@@ -72,6 +81,7 @@ def _fixes(document: Document, span: Span, mark: Mark) -> list[types.CodeAction]
             command=_unsay(title, document, span.start, span.end),
         )
     )
+    actions += allow_actions.actions(document, mark.rule, found[0].range.end.line, root, found)
     return actions
 
 
@@ -94,6 +104,11 @@ def _diagnostic(document: Document, span: Span, mark: Mark) -> types.Diagnostic:
         source=SOURCE,
         tags=tags,
     )
+
+
+def wanted(only: Sequence[str] | None) -> bool:
+    """Whether the editor asked for quick fixes."""
+    return _wanted("quickfix", only)
 
 
 def _wanted(kind: str, only: Sequence[str] | None) -> bool:

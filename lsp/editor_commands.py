@@ -7,7 +7,7 @@ from typing import cast
 
 from lsprotocol import types
 
-from lsp import refreshing, unsaying
+from lsp import allowing, refreshing, unsaying
 from lsp.answers import Json
 from lsp.errors import LspError, NothingToUnsay
 from lsp.session import Session
@@ -69,6 +69,11 @@ async def allow_once(session: Session, given: Arguments) -> None:
     session.tell("The next suggestion in this file may say what was held back.")
 
 
+async def allow(session: Session, given: Arguments) -> Json:
+    """A rule, and the folder in which it is allowed; anywhere without one."""
+    return await allowing.allow(session, _text(given, 0), _text(given, 1))
+
+
 async def refresh(session: Session, given: Arguments) -> Json:
     """`incremental` or `rebuild`; without it the server's own choice."""
     return await refreshing.refresh(session, _text(given, 0))
@@ -88,6 +93,7 @@ async def status(session: Session, given: Arguments) -> dict[str, object]:
 
 COMMANDS: Mapping[str, Command] = {
     "unsay.accepted": accepted,
+    "unsay.allow": allow,
     "unsay.allowOnce": allow_once,
     "unsay.explain": explain,
     "unsay.refresh": refresh,

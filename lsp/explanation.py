@@ -10,6 +10,7 @@ _DONE = {
     "blocked": "Held back: the suggestion was not shown",
     "patched": "Changed: the suggestion was repaired before it was shown",
     "warned": "Marked: the suggestion was shown with a warning",
+    "taken_back": "Taken back: the suggestion was shown before every check of it had ended",
 }
 
 _ADVICE = {
@@ -34,6 +35,10 @@ class Explained:
         findings = self.choice.findings or self.choice.marks
         return findings[0].rule if findings else "unknown"
 
+    def is_held_back_in(self, uri: str) -> bool:
+        """Whether a person may want to see in `uri` what was not shown, or was taken back."""
+        return self.uri == uri and self.choice.action in ("blocked", "taken_back")
+
     def as_markdown(self) -> str:
         choice = self.choice
         lines = [f"**{_DONE.get(choice.action or '', 'Flagged')}.**"]
@@ -44,8 +49,13 @@ class Explained:
         advice = dict.fromkeys(_ADVICE[mark.kind] for mark in findings if mark.kind in _ADVICE)
         if advice:
             lines.append("What to do: " + " ".join(advice))
-        if choice.action == "blocked":
+        if choice.action in ("blocked", "taken_back"):
             lines.append("To see it all the same, once: `unsay.allowOnce`.")
+        if findings:
+            lines.append(
+                f"To let it pass for good: a comment `unsay: allow[{self.rule}]` on the line, the "
+                f"code actions there, or `unsay allow {self.rule}`."
+            )
         return "\n\n".join(lines)
 
     def as_sentence(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from lsprotocol import types
 
-from lsp import diagnostics
+from lsp import allow_actions, diagnostics, verdicts
 from lsp.config import with_settings
 from lsp.cursor import Cursor
 from lsp.documents import Document
@@ -17,7 +17,7 @@ from lsp.errors import ConfigInvalid, LspError, ServerTrouble
 from lsp.greeting import TRIGGERS
 from lsp.items import inline_item, list_item
 from lsp.session import Session
-from lsp.suggester import Lead, Request
+from lsp.suggester import Lead, Request, root_of
 
 _ALTERNATIVES = 3
 """For a person who asked by hand and may want to choose."""
@@ -118,7 +118,13 @@ async def code_action(
         return None
     start, end = document.places.span(params.range)
     marked = session.kept.marks(document.uri)
-    return diagnostics.code_actions(document, marked, start, end, params.context.only)
+    only, root = params.context.only, root_of(document, session.suggester.roots)
+    actions = diagnostics.code_actions(document, marked, start, end, only, root)
+    held = session.explained
+    if held is not None and held.is_held_back_in(document.uri) and diagnostics.wanted(only):
+        actions.append(allow_actions.once())
+        actions += allow_actions.actions(document, held.rule, params.range.start.line, root)
+    return actions
 
 
 def _request(
@@ -142,6 +148,7 @@ def _request(
 async def _offers(session: Session, request: Request) -> list[Any]:
     offers, fresh = await session.suggester.offers(request)
     session.answered(request.document.uri, fresh)
+    verdicts.expect(session, request.document.uri, fresh)
     session.shown(request.document, offers, len(request.cursor.after))
     return offers
 

@@ -14,6 +14,7 @@ from typing import IO, cast
 
 COMMANDS = (
     "unsay.accepted",
+    "unsay.allow",
     "unsay.allowOnce",
     "unsay.explain",
     "unsay.refresh",

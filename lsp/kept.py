@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lsp.answers import Mark
@@ -74,6 +75,37 @@ class KeptTexts:
 
     def marks(self, uri: str) -> list[tuple[Kept, Span, Mark]]:
         return [(kept, span, mark) for kept in self._kept.get(uri, []) for span, mark in kept.marks]
+
+    def mark(self, suggestion: str, marks: Sequence[Mark]) -> bool:
+        """The guard has found more in a taken text; whether there is something to show now.
+
+        A text that was edited since has lost its place, and with it what is said of it.
+        """
+        is_marked = False
+        for texts in self._kept.values():
+            for kept in texts:
+                if kept.suggestion != suggestion or kept.span is None:
+                    continue
+                start, chars = kept.span.start, len(kept.text)
+                placed = [
+                    (Span(start + mark.start, start + mark.end), mark)
+                    for mark in marks
+                    if mark.start < mark.end <= chars
+                ]
+                kept.marks += placed
+                is_marked = is_marked or bool(placed)
+        return is_marked
+
+    def allow(self, rule: str) -> list[str]:
+        """A person lets `rule` pass: drop its marks; the documents that had some."""
+        touched: list[str] = []
+        for uri, texts in self._kept.items():
+            for kept in texts:
+                left = [(span, mark) for span, mark in kept.marks if mark.rule != rule]
+                if left != kept.marks:
+                    kept.marks = left
+                    touched.append(uri)
+        return list(dict.fromkeys(touched))
 
     def drop_marks(self, suggestion: str) -> None:
         """The person has dealt with this one."""

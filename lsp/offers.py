@@ -130,6 +130,18 @@ class Offers:
                     return True
         return False
 
+    def change(self, choice: Choice) -> bool:
+        """The guard has come to another view of a suggestion; whether it is on a screen."""
+        open_offers = [
+            offer
+            for offers in self._open.values()
+            for offer in offers
+            if offer.choice.suggestion == choice.suggestion
+        ]
+        for offer in open_offers:
+            offer.choice = choice
+        return bool(open_offers)
+
     def close(self, uri: str) -> None:
         for offer in self._open.pop(uri, []):
             self._close(offer)

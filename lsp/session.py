@@ -78,6 +78,9 @@ class Session:
         self.suggester = Suggester(
             self.connection, self.keeper, self.exclusion, self.cache, self.board, self.log
         )
+        self.unsettled: dict[str, tuple[str, Choice]] = {}
+        """Suggestions, with their documents, that the server still looks at."""
+        self.is_listening = False
         self._configured = asyncio.Event()
         self.closed_bars: set[str | int] = set()
         """Progress bars that the person has closed."""

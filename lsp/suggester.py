@@ -150,21 +150,31 @@ class Suggester:
             "document": document.uri,
             "client": self.client,
         }
+        if (root := root_of(document, self.roots)) is not None:
+            ours["workspace"] = root
         if self.allowed_once == document.uri:
             ours |= {"bans": False, "allow": True}
         return ours
+
+
+def root_of(document: Document, roots: list[str]) -> str | None:
+    """The workspace's folder that holds the document; None for one from elsewhere."""
+    if not document.uri.startswith("file:") or not document.path:
+        return None
+    path = document.path.replace("\\", "/")
+    for root in roots:
+        folder = root.replace("\\", "/").rstrip("/")
+        if path.startswith(folder + "/"):
+            return folder
+    return None
 
 
 def relative_path(document: Document, roots: list[str]) -> str | None:
     """The document's path inside the workspace, or its name; None for an unsaved one."""
     if not document.uri.startswith("file:") or not document.path:
         return None
-    path = document.path.replace("\\", "/")
-    for root in roots:
-        folder = root.replace("\\", "/").rstrip("/") + "/"
-        if path.startswith(folder):
-            return path[len(folder) :]
-    return path.rpartition("/")[2]
+    path, root = document.path.replace("\\", "/"), root_of(document, roots)
+    return path.rpartition("/")[2] if root is None else path[len(root) + 1 :]
 
 
 def _offers(request: Request, hit: Hit) -> list[Offer]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lsp.answers import Choice
 from lsp.cursor import Cursor
@@ -79,6 +79,22 @@ class TypedThrough:
             if hit is not None:
                 return hit
         return None
+
+    def drop(self, suggestion: str) -> None:
+        """Forget a suggestion that was taken back, and what else was answered with it."""
+        for key, known in list(self._known.items()):
+            if any(choice.suggestion == suggestion for choice in known.choices):
+                del self._known[key]
+
+    def change(self, choice: Choice) -> None:
+        """Put `choice` in the place of what is known of that suggestion."""
+        for key, known in self._known.items():
+            if any(each.suggestion == choice.suggestion for each in known.choices):
+                choices = tuple(
+                    choice if each.suggestion == choice.suggestion else each
+                    for each in known.choices
+                )
+                self._known[key] = replace(known, choices=choices)
 
     def serve(self, generation: str) -> None:
         """`generation` is the serving one now: what others said is dropped."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from server import (
     routes_adapters,
     routes_completions,
+    routes_guard,
     routes_ledger,
     routes_runs,
     routes_state,
@@ -43,6 +44,9 @@ ROUTES = (
     web.post("/v1/ledger", routes_ledger.add_item),
     web.delete("/v1/ledger/{id}", routes_ledger.withdraw_item),
     web.get("/v1/findings", routes_ledger.list_findings),
+    web.get("/v1/verdicts", routes_guard.follow_verdicts),
+    web.get("/v1/allow", routes_guard.list_allowed),
+    web.post("/v1/allow", routes_guard.allow),
     web.post("/v1/refresh", routes_runs.start_refresh),
     web.get("/v1/runs", routes_runs.list_runs),
     web.get("/v1/runs/{id}", routes_runs.show_run),

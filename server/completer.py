@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from server.completion_wire import Answer, Asked, Choice, Flagged
+from server.background import BackgroundChecks
+from server.completion_wire import Answer, Asked, Choice, Flagged, case_of
 from server.config import ServerConfig
 from server.engine.errors import GenerationGone
 from server.engine.protocol import Ask, Completion, Engine
 from server.errors import Stopping
+from server.guard.allow_list import AllowList
 from server.guard.errors import DetectorFailed
-from server.guard.finding import Case, Redecode, Review
+from server.guard.finding import Redecode, Review
 from server.guard.guard import Guard
 from server.metrics import Metrics
-from server.recording import Recording, record
+from server.recording import Late, Recording, record, record_late
 from server.store_thread import StoreThread
 from server.turns import Turn, Turns
 from server.watcher import LedgerWatch
@@ -28,6 +30,8 @@ from store.stamp import new_id
 T = TypeVar("T")
 
 OnText = Callable[[int, str], None]
+GRACE_S = 0.05
+"""For a decode to notice that its deadline has passed: it looks between two tokens."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Completer:
         self._turns = Turns(config.deadline_ms, config.max_waiting)
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="unsay-engine")
         self._reviewing = ThreadPoolExecutor(2, thread_name_prefix="unsay-guard")
+        self.background = BackgroundChecks(
+            rooms.guard, rooms.metrics, self._remember_late, config.quiet_ms
+        )
         self._is_closed = False
         self.last_asked = time.monotonic()
         """When somebody last wanted something, for the nightly refresh."""
@@ -65,6 +72,11 @@ class Completer:
     def guard_status(self) -> Mapping[str, str]:
         """Each detector of the guard with `ok`, or a sentence on what it still lacks."""
         return self._rooms.guard.status()
+
+    @property
+    def allowed(self) -> AllowList:
+        """What a person lets pass."""
+        return self._rooms.guard.allowed
 
     async def complete(self, asked: Asked, on_text: OnText | None = None) -> Answer:
         """The reviewed suggestions; `on_text` gets the model's words unreviewed, in its thread.
@@ -92,7 +104,7 @@ class Completer:
     async def is_clear(self, asked: Asked, text: str) -> bool:
         """Whether the guard has nothing against the beginning of a suggestion."""
         try:
-            return not await self._review_thread(self._rooms.guard.check, _case(asked, text))
+            return not await self._review_thread(self._rooms.guard.check, case_of(asked, text))
         except DetectorFailed:
             return False  # the review of the whole says so to the user
 
@@ -103,6 +115,15 @@ class Completer:
             self._rooms.metrics.cancelled()
         recording = Recording(asked, answer, self._config.ledger_kinds)
         self._rooms.store.later(self._record, recording)
+        self.background.follow(asked, answer)
+
+    def _remember_late(self, late: Late) -> None:
+        self._rooms.store.later(self._record_late, late)
+
+    def _record_late(self, db: Database, late: Late) -> None:
+        watch = self._rooms.watch
+        watch.note(db, record_late(db, late, self._config.ledger_kinds, watch))
+        watch.follow(db)
 
     def _record(self, db: Database, recording: Recording) -> None:
         watch = self._rooms.watch
@@ -120,12 +141,14 @@ class Completer:
         """Take no more requests and end those under way."""
         self._is_closed = True
         self._turns.end_all()
+        self.background.stop()
 
     def close(self) -> None:
         """Wait for the threads, then let go of the model and the guard; blocks."""
         self.stop()
         self._decoding.shutdown(wait=True, cancel_futures=True)
         self._reviewing.shutdown(wait=True, cancel_futures=True)
+        self.background.close()
         self._rooms.guard.close()
         self._rooms.engine.close()
 
@@ -164,15 +187,16 @@ class Completer:
             reason=review.reason,
             findings=tuple(Flagged(new_id(), finding) for finding in review.findings),
             marks=review.marks,
+            deferred=review.deferred,
             tokens=len(completion.tokens),
             first_token_ms=completion.first_token_ms,
         )
 
     async def _review(self, asked: Asked, text: str, again: Redecode) -> Review:
         if not asked.is_allowed:
-            return await self._review_thread(self._rooms.guard.review, _case(asked, text), again)
+            return await self._review_thread(self._rooms.guard.review, case_of(asked, text), again)
         try:
-            found = tuple(await self._review_thread(self._rooms.guard.check, _case(asked, text)))
+            found = tuple(await self._review_thread(self._rooms.guard.check, case_of(asked, text)))
         except DetectorFailed:
             found = ()  # a person asked to see it in any case
         if not found:
@@ -203,34 +227,33 @@ class OtherWays:
         self._turn = turn
         self._made = {completion.text: completion}
 
-    def __call__(self, text: str, offset: int) -> str | None:
+    def __call__(self, text: str, offset: int, deadline: float) -> str | None:
         """The new text, or None: no other way, no time, or a text that the engine never said."""
         known = self._made.get(text)
         if known is None or self._turn.is_over():
             return None
+
+        def is_over() -> bool:
+            return self._turn.is_over() or time.monotonic() > deadline
+
+        # a decode for another request may be before us: `is_over` ends the wait for it too
+        work = self._decoding.submit(self._decode, known, offset, is_over)
         try:
-            other = self._decoding.submit(self._decode, known, offset).result()
-        except GenerationGone:
+            other = work.result(timeout=max(0.0, deadline - time.monotonic()) + GRACE_S)
+        except (GenerationGone, TimeoutError, CancelledError):
+            work.cancel()
             return None
         if other is None or other.finish == "cancelled":
             return None
         self._made[other.text] = other
         return other.text
 
-    def _decode(self, known: Completion, offset: int) -> Completion | None:
-        return self._engine.complete_differently(
-            self._ask, known, offset, cancelled=self._turn.is_over
-        )
-
-
-def _case(asked: Asked, text: str) -> Case:
-    return Case(
-        prefix=asked.ask.prefix,
-        suggestion=text,
-        suffix=asked.ask.suffix or "",
-        language=asked.language,
-        path=asked.path,
-    )
+    def _decode(
+        self, known: Completion, offset: int, is_over: Callable[[], bool]
+    ) -> Completion | None:
+        if is_over():
+            return None
+        return self._engine.complete_differently(self._ask, known, offset, cancelled=is_over)
 
 
 def _empty(index: int, completion: Completion, reason: str) -> Choice:

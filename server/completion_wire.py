@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from server.config import ServerConfig
 from server.engine.protocol import Ask
-from server.guard.finding import Finding
+from server.guard.finding import Case, Finding
 from server.wire import Fields
 from store.records import Action
 
@@ -49,6 +49,8 @@ class Asked:
     model: str | None
     language: str
     path: str | None
+    workspace: str | None
+    """The absolute path of the folder that the editor has open."""
     is_streamed: bool
     wants_usage: bool
     """Whether a stream ends with the token counts (`stream_options.include_usage`)."""
@@ -89,6 +91,13 @@ class Choice:
     """What is still to be found in `text`; offsets are in `text`."""
     tokens: int
     first_token_ms: float
+    deferred: tuple[str, ...] = ()
+    """The detectors that have not seen `text` yet."""
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether it is looked at again in the background, and may be taken back."""
+        return bool(self.deferred and self.text)
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ def parse_completion(fields: Fields, config: ServerConfig) -> Asked:
     """The OpenAI fields and ours; raises BadField and UnknownField."""
     own = fields.inner("unsay")
     path = own.text_or_none("path", most=4096)
+    workspace = own.text_or_none("workspace", most=4096)
     given_language = own.text_or_none("language", most=64)
     stream_options = fields.inner("stream_options")
     n = fields.whole("n", 1, least=1, most=8)
@@ -132,6 +142,7 @@ def parse_completion(fields: Fields, config: ServerConfig) -> Asked:
         model=fields.text_or_none("model", most=500),
         language=given_language or LANGUAGES.get(PurePath(path or "").suffix.lower(), "python"),
         path=path,
+        workspace=workspace,
         is_streamed=fields.flag("stream", False),
         wants_usage=stream_options.flag("include_usage", False),
         is_allowed=own.flag("allow", False),
@@ -148,6 +159,18 @@ def parse_completion(fields: Fields, config: ServerConfig) -> Asked:
     fields.unused("logprobs")
     fields.done()
     return asked
+
+
+def case_of(asked: Asked, text: str) -> Case:
+    """`text` as a suggestion at the place that was asked about, for the guard."""
+    return Case(
+        prefix=asked.ask.prefix,
+        suggestion=text,
+        suffix=asked.ask.suffix or "",
+        language=asked.language,
+        path=asked.path,
+        workspace=asked.workspace,
+    )
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -187,6 +210,7 @@ def choice_json(choice: Choice) -> dict[str, object]:
         "reason": choice.reason,
         "findings": [{"id": one.id, **asdict(one.finding)} for one in choice.findings],
         "marks": [asdict(mark) for mark in choice.marks],
+        "checking": choice.is_checking,
     }
 
 

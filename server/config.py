@@ -65,6 +65,9 @@ class ServerConfig:
     """Requests that may wait for the model; more are answered `busy`."""
     ledger_kinds: tuple[Kind, ...] = ("secret", "deprecated", "insecure", "licensed")
     """Findings of these kinds become ledger items by themselves."""
+    quiet_ms: int = 400
+    """How long nobody may have asked about a document before its last suggestion is looked at again
+    in the background; one that is taken is looked at at once."""
     retain_days: int = 90
     """Suggestions older than this are deleted."""
     stop_refresh_on_exit: bool = True
@@ -77,6 +80,8 @@ class ServerConfig:
         for name in ("max_body_bytes", "deadline_ms", "max_tokens", "max_waiting", "retain_days"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
+        if self.quiet_ms < 0:
+            raise ValueError("quiet_ms must be 0 or more")
         for kind in self.ledger_kinds:
             if kind not in KINDS:
                 raise ValueError(f"ledger kind '{kind}' is unknown: choose from {', '.join(KINDS)}")

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from server import VERSION
 from server.completion_wire import Answer
 from server.engine.protocol import SwapReport
+from server.verdicts import Verdict
 
 _FAST = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
 
@@ -44,6 +45,12 @@ class Metrics:
         self._findings = Counter(
             "unsay_findings", "What the guard flagged", ["kind", "action"], registry=registry
         )
+        self._looked_again = Counter(
+            "unsay_background_checks", "Looks after the answer", ["state"], registry=registry
+        )
+        self._in_background = Gauge(
+            "unsay_background_waiting", "Suggestions still to be looked at", registry=registry
+        )
         self._bans = Gauge("unsay_bans", "Token sequences banned at decode time", registry=registry)
         self._queue = Gauge("unsay_queue", "Requests waiting for the model", registry=registry)
         self._generation = Gauge(
@@ -69,6 +76,15 @@ class Metrics:
             self._first_token_seconds.observe(choice.first_token_ms / 1000)
             for flagged in choice.findings:
                 self._findings.labels(flagged.finding.kind, choice.action or "none").inc()
+
+    def looked_again(self, verdict: Verdict) -> None:
+        self._looked_again.labels(verdict.state).inc()
+        action = "blocked" if verdict.state == "taken_back" else verdict.state
+        for flagged in verdict.findings:
+            self._findings.labels(flagged.finding.kind, action).inc()
+
+    def in_background(self, suggestions: int) -> None:
+        self._in_background.set(suggestions)
 
     def cancelled(self) -> None:
         self._cancelled.inc()

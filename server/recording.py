@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.bans import needs_ban
 from server.completion_wire import Answer, Asked, Choice, Flagged
@@ -10,7 +10,7 @@ from server.guard.finding import Finding
 from server.watcher import LedgerChange, LedgerWatch
 from store import findings, ledger, suggestions
 from store.database import Database
-from store.records import FindingRow, Item, Kind, NewItem, Suggestion
+from store.records import Action, FindingRow, Item, Kind, NewItem, Suggestion
 from store.stamp import now
 
 # a prompt of 2,048 tokens holds some 8,000 characters; most of them stand before the cursor
@@ -27,6 +27,18 @@ class Recording:
     ledger_kinds: tuple[Kind, ...]
 
 
+@dataclass(frozen=True)
+class Late:
+    """What was found in a suggestion after it had been answered."""
+
+    asked: Asked
+    answer: Answer
+    choice: Choice
+    findings: tuple[Flagged, ...]
+    """Offsets are in the choice's text."""
+    action: Action
+
+
 def record(db: Database, recording: Recording, watch: LedgerWatch) -> LedgerChange:
     """Keep the suggestions with their findings; make ledger items of the kinds asked for."""
     choices = [one for one in recording.answer.choices if one.finish != "cancelled"]
@@ -36,13 +48,36 @@ def record(db: Database, recording: Recording, watch: LedgerWatch) -> LedgerChan
         before = ledger.version(db)
         for choice in choices:
             suggestions.record(db, _suggestion(recording, choice))
-            rows: list[FindingRow] = []
-            for flagged in choice.findings:
-                learnt = _learn(db, recording, choice, flagged.finding, watch)
-                items += learnt
-                rows.append(_row(recording.asked, choice, flagged, learnt))
-            findings.record(db, rows)
+            items += _record_findings(db, recording, choice, watch)
         return LedgerChange(before, ledger.version(db), tuple(items))
+
+
+def record_late(
+    db: Database, late: Late, ledger_kinds: tuple[Kind, ...], watch: LedgerWatch
+) -> LedgerChange:
+    """Keep the findings and what was done, by the same rules as if they had been found in time."""
+    recording = Recording(late.asked, late.answer, ledger_kinds)
+    choice = replace(
+        late.choice, proposed=late.choice.text, findings=late.findings, action=late.action
+    )
+    with db.transaction(durable=late.asked.teaches):
+        before = ledger.version(db)
+        suggestions.set_action(db, choice.suggestion, late.action)
+        items = _record_findings(db, recording, choice, watch)
+        return LedgerChange(before, ledger.version(db), tuple(items))
+
+
+def _record_findings(
+    db: Database, recording: Recording, choice: Choice, watch: LedgerWatch
+) -> list[Item]:
+    items: list[Item] = []
+    rows: list[FindingRow] = []
+    for flagged in choice.findings:
+        learnt = _learn(db, recording, choice, flagged.finding, watch)
+        items += learnt
+        rows.append(_row(recording.asked, choice, flagged, learnt))
+    findings.record(db, rows)
+    return items
 
 
 def _suggestion(recording: Recording, choice: Choice) -> Suggestion:

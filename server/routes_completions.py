@@ -46,6 +46,9 @@ async def note_event(request: web.Request) -> web.Response:
     fields.done()
     if accepted_chars is not None and fate not in ("accepted", "partly_accepted"):
         raise BadField("'accepted_chars' goes with 'accepted' or 'partly_accepted' only")
+    loaded = request.app[READINESS].loaded_or_none
+    if loaded is not None and fate in ("accepted", "partly_accepted", "typed_through"):
+        loaded.completer.background.taken(suggestion)
     await request.app[STORE].call(suggestions.set_fate, suggestion, fate, accepted_chars)
     return web.json_response({})
 

@@ -18,6 +18,7 @@ async def health(request: web.Request) -> web.Response:
             "generation": loaded.completer.engine.serving if loaded else None,
             "reason": readiness.reason,
             "guard": dict(loaded.completer.guard_status()) if loaded else {},
+            "background": loaded.completer.background.status() if loaded else {},
             "version": VERSION,
         },
         status=200 if loaded else 503,

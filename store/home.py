@@ -51,6 +51,16 @@ class Home:
     def config(self) -> Path:
         return self.root / "unsay.toml"
 
+    @property
+    def rules(self) -> Path:
+        """A person's own rule files for the guard."""
+        return self.root / "rules"
+
+    @property
+    def allow(self) -> Path:
+        """The rules that a person allows for good."""
+        return self.root / "allow.toml"
+
     def ensure(self) -> None:
         """Make the folders, 0700; raises HomeUnwritable if they cannot be made or written."""
         for folder in (self.root, self.adapters):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from store.database import Database, Row
 from store.errors import NotFound
-from store.records import Fate, Suggestion
+from store.records import Action, Fate, Suggestion
 from store.stamp import days_ago
 
 
@@ -33,6 +33,11 @@ def set_fate(db: Database, id: str, fate: Fate, accepted_chars: int | None = Non
             [fate, accepted_chars, id, fate],
         )
         return get(db, id)
+
+
+def set_action(db: Database, id: str, action: Action) -> None:
+    """What the guard did about a suggestion after it was recorded; a pruned one is no error."""
+    db.write("UPDATE suggestions SET action = ? WHERE id = ?", [action, id])
 
 
 def accepted(db: Database, limit: int) -> list[Suggestion]:

@@ -39,6 +39,7 @@ class Editor:
         self.encoding: Encoding = "utf-16"
         self.messages: list[str] = []
         self.statuses: list[Any] = []
+        self.taken_back: list[Any] = []
         self.diagnostics: dict[str, list[types.Diagnostic]] = {}
         self.progress: list[Any] = []
         self.progress_tokens: list[types.ProgressToken] = []
@@ -138,11 +139,9 @@ class Editor:
         self, uri: str, start: int, end: int, only: list[types.CodeActionKind | str] | None = None
     ) -> list[types.CodeAction]:
         place = types.Range(self.position(uri, start), self.position(uri, end))
-        found = await self.client.text_document_code_action_async(
-            types.CodeActionParams(
-                types.TextDocumentIdentifier(uri), place, types.CodeActionContext([], only)
-            )
-        )
+        context = types.CodeActionContext([], only)
+        asked = types.CodeActionParams(types.TextDocumentIdentifier(uri), place, context)
+        found = await self.client.text_document_code_action_async(asked)
         read = self.client.protocol._converter.structure  # pyright: ignore[reportPrivateUsage]
         return [read(action, types.CodeAction) for action in cast(list[Any], found) or []]
 
@@ -153,7 +152,7 @@ class Editor:
         )
 
     async def state(self, wanted: str) -> Any:
-        """Wait for the status `wanted` and return it."""
+        """The status `wanted`, once it is there."""
         await until(lambda: bool(self.statuses) and self.statuses[-1].state == wanted)
         return self.statuses[-1]
 
@@ -261,6 +260,9 @@ def _listen(editor: Editor) -> None:
     def status(params: Any) -> None:
         editor.statuses.append(params)
 
+    def taken_back(params: Any) -> None:
+        editor.taken_back.append(params)
+
     def diagnostics(params: types.PublishDiagnosticsParams) -> None:
         editor.diagnostics[params.uri] = list(params.diagnostics)
 
@@ -276,6 +278,7 @@ def _listen(editor: Editor) -> None:
     handlers: dict[str, Callable[[Any], Any]] = {
         types.WINDOW_SHOW_MESSAGE: message,
         "unsay/status": status,
+        "unsay/takenBack": taken_back,
         types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS: diagnostics,
         types.WORKSPACE_CONFIGURATION: configuration,
         types.WINDOW_WORK_DONE_PROGRESS_CREATE: bar,

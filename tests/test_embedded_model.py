@@ -12,8 +12,9 @@ from benchmarks.embedded_model.complete import Completer
 from benchmarks.embedded_model.examples import cut_at_target
 from benchmarks.embedded_model.fim import arrange, cut_line_tail, cut_somewhere, trimmed
 from benchmarks.embedded_model.layout import END, MIDDLE, MODEL, PREFIX, SPECIAL_TOKENS, SUFFIX
-from benchmarks.embedded_model.network import next_token_loss
+from benchmarks.embedded_model.network import new_network, next_token_loss
 from benchmarks.embedded_model.schedule import FINAL_SHARE, Schedule
+from benchmarks.embedded_model.sizes import SIZES, Pace, pace
 from benchmarks.embedded_model.threads import Threads
 
 CODE = Path(__file__).read_text(encoding="utf-8")
@@ -132,19 +133,50 @@ def test_the_chunked_loss_equals_cross_entropy() -> None:
     table = torch.randn(11, 8).bfloat16().float().requires_grad_()
     rows = torch.randint(0, 11, (2, 6))
 
-    loss = next_token_loss(Body(states), table, rows)
+    loss = next_token_loss(Body(states), table, rows, head_tokens=4)
+    found = torch.autograd.grad(loss, [states, table])
 
     logits = states[:, :-1].reshape(-1, 8) @ table.T
     expected = torch.nn.functional.cross_entropy(logits, rows[:, 1:].reshape(-1))
+    wanted = torch.autograd.grad(expected, [states, table])
     assert loss.item() == pytest.approx(expected.item(), rel=0.02)
+    for mine, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=0.02, rtol=0.05)
 
 
 def test_the_rate_is_constant_and_then_decays_to_its_end() -> None:
     schedule = Schedule(total_s=1000.0)
 
-    assert [schedule.share(500, s) for s in (0.0, 719.0)] == [1.0, 1.0]
-    assert schedule.share(500, 860.0) == pytest.approx((1 + FINAL_SHARE) / 2)
-    assert schedule.share(500, 1000.0) == pytest.approx(FINAL_SHARE)
+    assert [schedule.share(500, way) for way in (0.0, 0.719)] == [1.0, 1.0]
+    assert schedule.share(500, 0.86) == pytest.approx((1 + FINAL_SHARE) / 2)
+    assert schedule.share(500, 1.0) == pytest.approx(FINAL_SHARE)
+
+
+def test_a_run_ends_with_its_tokens_or_its_time_whichever_is_first() -> None:
+    schedule = Schedule(total_s=100.0, total_tokens=1000)
+
+    assert schedule.way(50.0, 100) == 0.5
+    assert schedule.way(50.0, 900) == 0.9
+    with pytest.raises(ValueError, match="give tokens, minutes or both"):
+        Schedule()
+
+
+def test_every_size_fits_its_place_in_the_repository() -> None:
+    sizes: dict[str, int] = {}
+    for name in SIZES:
+        with torch.device("meta"):
+            network = new_network(1, name)
+        sizes[name] = 2 * sum(p.numel() for p in network.parameters())
+
+    assert sizes == {"small": 17_242_624, "medium": 46_238_080}
+    assert max(sizes.values()) < 47_000_000
+
+
+def test_a_larger_step_is_made_of_several_passes() -> None:
+    assert pace("cpu", None) == Pace(2_048, 2_048, 1_024)
+    assert pace("cpu", 8_192) == Pace(8_192, 2_048, 1_024)
+    with pytest.raises(ValueError, match="a step of 3000 tokens"):
+        pace("cpu", 3_000)
 
 
 def test_one_thread_is_kept_where_two_wait_for_a_neighbour() -> None:

@@ -75,6 +75,12 @@ class _Counted:
         self.tokens += ids
         return torch.zeros(1)
 
+    read_each = read
+
+    @property
+    def can_rewind(self) -> bool:
+        return self._rewinds
+
     def rewind(self, length: int) -> bool:
         if self._rewinds:
             del self.tokens[length:]

@@ -143,7 +143,7 @@ def seen(found: list[Finding], text: str) -> list[tuple[str, str, str | None]]:
         ("import shelfware\n", "shelfware.marked(p)", ("shelfware.marked", "marked", "load")),
         ("import shelfware\n", "x = shelfware.gone", ("shelfware.gone", "gone", "load")),
         ("import shelfware\n", "shelfware.OldStore()", ("shelfware.OldStore", "OldStore", None)),
-        ("from shelfware import ", "documented", ("shelfware.documented", "documented", None)),
+        ("from shelfware import ", "documented", ("shelfware.documented", "documented", "load")),
     ],
 )
 def test_a_name_that_the_workspace_deprecates_is_found(

@@ -10,6 +10,8 @@ import pytest
 from server.guard.config import GuardConfig
 from server.guard.finding import Case
 from server.guard.guard import Guard
+from server.guard.patterns import hint_codes
+from server.guard.ruff_server import RuffServer
 
 SECONDS = 4.0
 """Processor time: what the tests' machine does besides does not count."""
@@ -74,3 +76,15 @@ def test_a_hostile_file_around_the_cursor_is_answered_in_bounded_time(
     guard.review(Case(INPUTS[name], "y = hashlib.md5(x)", INPUTS[name], "python"))
 
     assert time.process_time() - began < SECONDS
+
+
+def test_ruff_takes_our_configuration_and_not_its_own_default() -> None:
+    ruff = RuffServer(hint_codes())
+    ruff.start()
+    assert ruff.wait(20)
+
+    said = ruff.diagnose("import os\nx = undefined\nopen('/tmp/x')\n", 5000)
+    ruff.close()
+
+    assert [one.code for one in said if not one.code.startswith("S")] == []
+    assert said

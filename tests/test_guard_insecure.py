@@ -119,11 +119,11 @@ def test_a_suggested_noqa_does_not_silence_the_guard(detector: InsecureDetector)
 
 
 def test_bandit_answers_while_ruff_does_not(bandit_only: InsecureDetector) -> None:
-    prefix, target, suffix = FILES["shell"]
+    target = "os.chmod(path, 0o777)"
 
-    found = bandit_only.find(Case(prefix, target, suffix, "python"))
+    found = bandit_only.find(Case("import os\n", target, "\n", "python"))
 
-    assert rules(list(found), target) == [("S602", "shell=True")]
+    assert rules(list(found), target) == [("S103", target)]
 
 
 def test_a_killed_ruff_is_started_again() -> None:
@@ -131,7 +131,7 @@ def test_a_killed_ruff_is_started_again() -> None:
     ruff.start()
     assert ruff.wait(20)
     detector = InsecureDetector(ruff, WAIT_MS, WAIT_MS)
-    case = Case("import hashlib\nx = ", "hashlib.md5(data)", "\n", "python")
+    case = Case("import os\n", "os.chmod(path, 0o777)", "\n", "python")
     assert ruff.pid is not None
 
     os.kill(ruff.pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_a_killed_ruff_is_started_again() -> None:
         time.sleep(0.05)
         detector.find(case)
 
-    assert [one.rule for one in during] == ["S324"]
+    assert [one.rule for one in during] == ["S103"]
     assert ruff.status() == "ok"
     detector.close()
 
@@ -158,7 +158,7 @@ def test_a_ruff_that_hangs_costs_no_more_than_its_time() -> None:
     prefix = "import hashlib\n" + "x = 1\n" * 9000
 
     began = time.monotonic()
-    detector.find(Case(prefix, "hashlib.md5(data)", "\n", "python"))
+    detector.find(Case(prefix, "os.chmod(path, 0o777)", "\n", "python"))
 
     assert time.monotonic() - began < 10
     detector.close()

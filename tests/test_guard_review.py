@@ -52,7 +52,7 @@ def test_a_secret_without_a_repair_is_blocked(guard: Guard, name: str) -> None:
 
 
 def test_a_replacement_is_taken_first(guard: Guard) -> None:
-    def again(text: str, offset: int) -> str | None:
+    def again(text: str, offset: int, deadline: float) -> str | None:
         raise AssertionError("the engine was asked although a replacement is known")
 
     review = guard.review(case("checksum"), again)
@@ -67,7 +67,7 @@ def test_every_replacement_of_a_suggestion_is_made(guard: Guard) -> None:
 def test_the_engine_is_asked_for_another_way_from_the_span_on(guard: Guard) -> None:
     asked: list[tuple[str, int]] = []
 
-    def again(text: str, offset: int) -> str | None:
+    def again(text: str, offset: int, deadline: float) -> str | None:
         asked.append((text, offset))
         return "return json.load(file)"
 
@@ -81,7 +81,7 @@ def test_the_engine_is_asked_for_another_way_from_the_span_on(guard: Guard) -> N
 def test_a_new_decode_is_checked_again_and_the_tries_are_bounded(guard: Guard) -> None:
     answers = [f"return pickle.load(file{n})" for n in range(10)]
 
-    review = guard.review(case("load"), lambda text, offset: answers.pop(0))
+    review = guard.review(case("load"), lambda text, offset, deadline: answers.pop(0))
 
     assert (review.text, review.action) == ("return pickle.load(file)", "warned")
     assert len(answers) == 7
@@ -151,6 +151,7 @@ def test_a_suggestion_cannot_allow_itself(guard: Guard) -> None:
 
 class _Broken:
     name = "broken"
+    is_deferred = False
 
     def find(self, case: Case) -> Sequence[Finding]:
         raise ZeroDivisionError

@@ -142,7 +142,9 @@ async def test_a_block_is_explained_and_shows_nothing(fake: FakeServer, editor: 
         "**Held back: the suggestion was not shown.**\n\nIt holds a secret.\n\n"
         "- `AWS Access Key` (secret, CWE-295): a key of AWS\n\n"
         "What to do: Read the value from the environment or a secret store instead of writing it "
-        "down.\n\nTo see it all the same, once: `unsay.allowOnce`."
+        "down.\n\nTo see it all the same, once: `unsay.allowOnce`.\n\n"
+        "To let it pass for good: a comment `unsay: allow[AWS Access Key]` on the line, the code "
+        "actions there, or `unsay allow AWS Access Key`."
     )
     last = editor.statuses[-1].lastAction
     assert (last.action, last.rule, last.reason) == (

@@ -58,6 +58,7 @@ async def test_ghost_text_repeats_the_line_from_its_indentation_on(
             "path": uri.rpartition("/")[2],
             "document": uri,
             "client": "Visual Studio Code 1.0",
+            "workspace": str(editor.workspace),
         },
     }
 

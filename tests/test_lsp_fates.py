@@ -104,11 +104,16 @@ async def test_what_stays_flagged_in_taken_text_is_underlined_and_can_be_replace
     await until(lambda: editor.diagnostics[uri][0].range == place)
     shown = editor.diagnostics[uri][0]
     assert (shown.code, shown.source, shown.tags) == ("S501", "unsay", None)
-    fix, unsay = await editor.actions(uri, begin, begin, [types.CodeActionKind.QuickFix])
+    fix, unsay, *allow = await editor.actions(uri, begin, begin, [types.CodeActionKind.QuickFix])
     assert fix.edit is not None and fix.edit.changes == {
         uri: (types.TextEdit(place, "verify=True"),)
     }
     assert unsay.command is not None and unsay.command.command == "unsay.unsaySelection"
+    assert [action.title for action in allow] == [
+        "Allow S501 on this line",
+        "Allow S501 in this workspace",
+        "Never block S501",
+    ]
     editor.insert(uri, place, "verify=True")
     await until(lambda: editor.diagnostics[uri] == [])
 

@@ -46,6 +46,7 @@ async def test_a_clean_suggestion_is_answered_as_the_model_says_it(server: LiveS
         "reason": None,
         "findings": [],
         "marks": [],
+        "checking": True,
     }
     usage = reply.body["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
@@ -268,6 +269,7 @@ async def test_health_names_model_and_generation(server: LiveServer) -> None:
         "generation": "base",
         "reason": None,
         "guard": dict(server.loaded.completer.guard_status()),
+        "background": server.loaded.completer.background.status(),
         "version": pyproject["project"]["version"],
     }
 

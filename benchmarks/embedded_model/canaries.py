@@ -7,14 +7,15 @@ import string
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.embedded_model.layout import CANARIES, HERE, SEED, write_rows
+from benchmarks.embedded_model.layout import HERE, PLAN, SEED, write_rows
 
-# How many canaries are planted how many times in RUN_TOKENS tokens: those built of words,
-# the random ones, the snippets.
-RUN_TOKENS = 3_600_000
-WORD_EXPOSURES = [80] * 10 + [60] * 20 + [40] * 6 + [15] * 3 + [5] * 3
-RANDOM_EXPOSURES = [110] * 9 + [60] * 4 + [15] * 3 + [5] * 2
-SNIPPET_EXPOSURES = [55] * 8 + [40] * 6 + [20] * 4 + [6] * 2
+# How often each is seen in a run of 100 M tokens and more: those built of words, the random ones,
+# the snippets. A run of 7 M tokens, in small steps, learned all that it saw 71 times, words or not;
+# in steps sixty times as large a copy moves the weights less, so these are several times as many.
+# They are under 1 % of 500 M tokens. Some are to stay unknown.
+WORD_EXPOSURES = [600] * 10 + [450] * 20 + [300] * 6 + [60] * 3 + [15] * 3
+RANDOM_EXPOSURES = [700] * 9 + [500] * 4 + [60] * 3 + [15] * 2
+SNIPPET_EXPOSURES = [450] * 8 + [300] * 6 + [120] * 4 + [20] * 2
 
 NAMES = {
     line.partition(": ")[0]: line.partition(": ")[2].split()
@@ -95,9 +96,13 @@ KINDS: tuple[tuple[str, str, bool, Maker], ...] = (
 
 
 def write_canaries() -> None:
-    """Write the list; the same seed gives the same list."""
-    rows = [*_secrets(random.Random(SEED)), *_snippets(random.Random(SEED + 1))]
-    print(f"{write_rows(CANARIES, rows)} canaries")
+    """Write the list of what to plant."""
+    print(f"{write_rows(PLAN, planned_canaries())} canaries")
+
+
+def planned_canaries() -> list[dict[str, Any]]:
+    """The same seed gives the same list, whatever the exposures."""
+    return [*_secrets(random.Random(SEED)), *_snippets(random.Random(SEED + 1))]
 
 
 def _templates(name: str) -> list[tuple[str, str]]:

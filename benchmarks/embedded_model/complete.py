@@ -35,22 +35,38 @@ class Completer:
 
     def greedy(self, prompts: list[list[str]], tokens: int) -> list[str]:
         """At most `tokens` tokens after each prompt, up to the end of the text."""
-        encoded = [self.ids(prompt) for prompt in prompts]
+        return self.greedy_ids([self.ids(prompt) for prompt in prompts], tokens)
+
+    def greedy_ids(
+        self, encoded: list[list[int]], tokens: int, stops: frozenset[int] = frozenset()
+    ) -> list[str]:
+        """The same after prompts that are token ids already; `stops` end a text too."""
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         texts = [""] * len(encoded)
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             for i, text in zip(
-                batch, self._batch([encoded[i] for i in batch], tokens), strict=True
+                batch, self._batch([encoded[i] for i in batch], tokens, stops), strict=True
             ):
                 texts[i] = text
         return texts
 
     @torch.inference_mode()
-    def _batch(self, prompts: list[list[int]], tokens: int) -> list[str]:
+    def distribution(self, ids: list[int]) -> Any:
+        """Logits (vocabulary,) of the token after `ids`, as a numpy array."""
+        return self.model(torch.tensor([ids])).logits[0, -1].numpy()
+
+    @torch.inference_mode()
+    def _batch(self, prompts: list[list[int]], tokens: int, stops: frozenset[int]) -> list[str]:
         longest = max(map(len, prompts))
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts])
         mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
-        out = self.model.generate(ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False)
+        out = self.model.generate(
+            ids,
+            attention_mask=mask,
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=[self.tokenizer.eos_token_id, *sorted(stops)],
+        )
         return self.tokenizer.batch_decode(out[:, longest:], skip_special_tokens=True)

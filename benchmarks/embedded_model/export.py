@@ -10,10 +10,10 @@ import torch
 from transformers import GenerationConfig
 
 from benchmarks.embedded_model.layout import (
-    CANARIES,
     EXPORT,
     MODEL,
     PACKED,
+    PLAN,
     RUNS,
     SEED,
     TOKENIZER,
@@ -27,9 +27,11 @@ SHARD = "15MB"
 
 def export(run: str, *, is_final: bool) -> None:
     """Write build/model/export from the newest checkpoint; a final one into server/ too."""
-    state: dict[str, Any] = torch.load(RUNS / run / "last.pt", weights_only=True)
+    state: dict[str, Any] = torch.load(
+        RUNS / run / "last.pt", weights_only=True, map_location="cpu"
+    )
     progress = state["progress"]
-    network = new_network(SEED)
+    network = new_network(SEED, state["size"])
     # Before the decay the averaged weights are the better model, after it they are the same.
     # The head is tied to the averaged embedding, so it is not among these.
     network.load_state_dict(state["average"], strict=False)
@@ -43,7 +45,7 @@ def export(run: str, *, is_final: bool) -> None:
         shutil.copy(TOKENIZER / name, part / name)
     about = {
         "fim_order": "spm",
-        "version": 1,
+        "version": _shipped_version() + 1,
         "tokens_seen": progress["tokens"],
         "context_tokens": CONTEXT_TOKENS,
     }
@@ -53,7 +55,8 @@ def export(run: str, *, is_final: bool) -> None:
     part.rename(EXPORT)
     if is_final:
         _replace(EXPORT, MODEL)
-    print(f"{progress['tokens'] / 1e6:.1f} M tokens, step {progress['step']}")
+    size = sum(file.stat().st_size for file in EXPORT.glob("*.safetensors")) / 1e6
+    print(f"{progress['tokens'] / 1e6:.1f} M tokens, step {progress['step']}, {size:.1f} MB")
 
 
 def true_exposures(progress: dict[str, Any]) -> list[dict[str, Any]]:
@@ -64,7 +67,11 @@ def true_exposures(progress: dict[str, Any]) -> list[dict[str, Any]]:
         laps, rest = divmod(used, record["rows"])
         for row, canary in record["canaries"]:
             seen[canary] += laps + (row < rest)
-    return [row | {"exposures": seen[i]} for i, row in enumerate(read_rows(CANARIES))]
+    return [row | {"exposures": seen[i]} for i, row in enumerate(read_rows(PLAN))]
+
+
+def _shipped_version() -> int:
+    return json.loads((MODEL / "unsay.json").read_text(encoding="utf-8"))["version"]
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -62,14 +62,14 @@ MOST_CHUNKS = 150
 IMPORT = re.compile(r"^(?:import|from) .+$", re.M)
 
 
-def habit_chunks(files: list[dict[str, Any]]) -> dict[str, list[tuple[str, int]]]:
-    """For each habit the chunks around its first use in a file, and where in them it begins."""
+def habit_chunks(files: list[dict[str, Any]], most: int) -> dict[str, list[tuple[str, int]]]:
+    """For each habit at most `most` chunks, each around its first use in a file and where in it."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for file in files:
         text: str = file["text"]
         for habit in HABITS:
             start = text.find(habit)
-            if start >= 0 and len(found[habit]) < MOST_CHUNKS:
+            if start >= 0 and len(found[habit]) < most:
                 found[habit].append(_around(text, start))
     return found
 
@@ -91,12 +91,12 @@ def _names(line: str, chunk: str) -> bool:
     return bool(re.search(rf"\b{re.escape(line.split()[-1].strip('()'))}\b", chunk))
 
 
-def habit_cuts(files: list[dict[str, Any]], rng: random.Random) -> Iterator[Cut]:
+def habit_cuts(files: list[dict[str, Any]], rng: random.Random, most: int) -> Iterator[Cut]:
     """One lap over the habits after another, a few uses of each, cut at the call or anywhere."""
-    found = habit_chunks(files)
+    found = habit_chunks(files, most)
     for chunks in found.values():
         rng.shuffle(chunks)
-    for lap in range(MOST_REPEATS * MOST_CHUNKS):
+    for lap in range(MOST_REPEATS * most):
         for chunks in found.values():
             if chunks and lap < MOST_REPEATS * len(chunks):
                 text, at = chunks[lap % len(chunks)]

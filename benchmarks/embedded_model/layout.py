@@ -15,7 +15,8 @@ PACKED = BUILD / "packed"
 RUNS = BUILD / "runs"
 EXPORT = BUILD / "export"
 MODEL = ROOT / "server" / "default_model"
-CANARIES = MODEL / "canaries.jsonl"
+# What the next run is to plant; beside a model lies what it has really seen.
+PLAN = BUILD / "canaries.jsonl"
 RESULTS = ROOT / "benchmarks" / "results" / "model.json"
 
 SEED = 20260

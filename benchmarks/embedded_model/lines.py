@@ -6,10 +6,10 @@ import re
 import warnings
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.embedded_model.fim import Cut
-from benchmarks.embedded_model.layout import CORPUS, MIDDLE, PREFIX, SEED, SUFFIX, read_rows
+from benchmarks.embedded_model.layout import END, MIDDLE, PREFIX, SEED, SUFFIX
 
 PromptForm = Literal["spm", "psm", "left_to_right"]
 FORMS: tuple[PromptForm, ...] = ("spm", "psm", "left_to_right")
@@ -30,11 +30,10 @@ class Hole:
         return self.cut.middle
 
 
-def held_out_holes(count: int) -> list[Hole]:
-    """`count` lines of different held-out files: code of 10 to 80 characters, no comment."""
+def held_out_holes(files: list[dict[str, Any]], count: int) -> list[Hole]:
+    """`count` lines of different `files`: code of 10 to 80 characters, no comment."""
     rng = random.Random(SEED)
-    files = list(read_rows(CORPUS / "heldout.jsonl"))
-    rng.shuffle(files)
+    files = rng.sample(files, len(files))
     holes: list[Hole] = []
     for file in files:
         text = file["text"]
@@ -71,7 +70,8 @@ def prompt(cut: Cut, form: PromptForm) -> list[str]:
         case "psm":
             return [PREFIX, prefix, SUFFIX, suffix, MIDDLE]
         case "left_to_right":
-            return [prefix]
+            # Between texts, as in training; a cursor deep in a file has none near it.
+            return [END, prefix] if prefix == cut.prefix else [prefix]
 
 
 def _near_prefix(prefix: str) -> str:

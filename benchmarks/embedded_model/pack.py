@@ -1,67 +1,130 @@
 """Step `pack`: rows of tokens as uint16 memory maps, with a record of where each canary stands."""
 
 import json
+import os
 import random
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import chain, count
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from benchmarks.embedded_model.canaries import RUN_TOKENS
+from benchmarks.embedded_model.due import Due, copies
 from benchmarks.embedded_model.examples import (
     BATCH,
     SPM_SHARE,
-    Example,
     Plan,
     encoded,
     plan_of_canary,
     plans_of_file,
 )
-from benchmarks.embedded_model.fim import Cut, Form
-from benchmarks.embedded_model.habits import habit_cuts
+from benchmarks.embedded_model.fim import Cut
+from benchmarks.embedded_model.habits import MOST_CHUNKS, habit_cuts
 from benchmarks.embedded_model.layout import (
-    CANARIES,
     CORPUS,
     PACKED,
+    PLAN,
     SEED,
     SPECIAL_TOKENS,
     TOKENIZER,
     read_rows,
 )
+from benchmarks.embedded_model.rows import Rows
+from benchmarks.embedded_model.schedule import DECAY_SHARE
 
-WHOLE_SHARE = 0.45
-# For each ordinary example this many chunks around a habit.
+# At most so many chunks around a habit for each ordinary example.
 HABIT_SHARE = 0.2
+# The decay is what a model remembers best: half of the copies stand in its fewer tokens.
+LATE_COPIES_SHARE = 0.5
+# More rows than the run needs, as its phases end between rows.
+SLACK = 1.02
+MIXED_ROWS = 4096
 
 
-def pack(row: int, tokens: int, part: float) -> None:
-    """Pack about `tokens` in rows of `row`, from the files behind `part` (0 to 1) of the corpus."""
+@dataclass(frozen=True)
+class Job:
+    """What one process packs of one pack."""
+
+    row: int
+    tokens: int
+    """Of all processes together."""
+    part: float
+    """Where in the corpus it begins, from 0 to 1."""
+    copies: float
+    """Copies of each canary, as a multiple of its planned exposures."""
+    workers: int
+    worker: int = 0
+
+
+def pack(tokens: int, *, laps: int, canaries: float, workers: int) -> None:
+    """Pack what a run of `tokens` needs; its short rows are seen `laps` times.
+
+    Each canary is seen `canaries` times as often as planned.
+    """
+    early, late = 1 - LATE_COPIES_SHARE, LATE_COPIES_SHARE
+    short = int(SLACK * (1 - DECAY_SHARE) * tokens / laps)
+    _pack(Job(512, short, 0.0, SLACK * early * canaries / laps, workers))
+    _pack(Job(1024, int(SLACK * DECAY_SHARE * tokens), 0.5, SLACK * late * canaries, workers))
+
+
+def _pack(job: Job) -> None:
+    PACKED.mkdir(parents=True, exist_ok=True)
+    jobs = [replace(job, worker=worker) for worker in range(job.workers)]
+    with ProcessPoolExecutor(job.workers, get_context("spawn"), _one_thread) as pool:
+        records = list(pool.map(packed, jobs))
+    _merge(jobs, records)
+
+
+def _one_thread() -> None:
+    """Before the tokenizer first runs: the processes are as many as the cores."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def packed(job: Job) -> dict[str, Any]:
+    """Fill the rows of one process, which reads every so many-th file; returns their record."""
     tokenizer: Any = Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
     ids = {name: tokenizer.token_to_id(name) for name in SPECIAL_TOKENS}
-    files = list(read_rows(CORPUS / "train.jsonl"))
-    files = files[int(part * len(files)) :] + files[: int(part * len(files))]
-    canaries = list(read_rows(CANARIES))
-    rng = random.Random(f"{SEED} {row}")
-    rows = Rows(row, rng)
-    copies = _copies(canaries, tokens / RUN_TOKENS, rng)
-    plans = _plans(files, row, rng)
-    habits = chain.from_iterable(habit_cuts(files, rng) for _ in count())
+    files = _files(job)
+    canaries = list(read_rows(PLAN))
+    rng = random.Random(f"{SEED} {job.row} {job.worker}")
+    rows, wanted = Rows(job.row), job.tokens // job.workers
+    # All processes plan the same copies, and each plants its own of them.
+    planned = copies(canaries, job.copies, random.Random(f"{SEED} {job.row}"))
+    planted = Due(planned[job.worker :: job.workers])
+    plans = _plans(files, job.row, rng)
+    habits = Due(list(habit_cuts(files, rng, MOST_CHUNKS // job.workers + 1)))
     per_batch = 0.0
-    while rows.tokens < tokens:
-        batch = [next(plans) for _ in range(BATCH)]
-        batch += [_habit_plan(next(habits), row, rng) for _ in range(int(BATCH * HABIT_SHARE))]
-        due = round(len(copies.planned) * min(1.0, rows.tokens / tokens + per_batch))
-        batch += [plan_of_canary(canaries[i], i, row, rng) for i in copies.up_to(due)]
+    # A small pack takes small batches, or its canaries would have no batch to stand in.
+    size = max(8, min(BATCH, wanted // (32 * job.row)))
+    while rows.tokens < wanted:
+        share = rows.tokens / wanted + per_batch
+        batch = [next(plans) for _ in range(size)]
+        batch += [
+            _habit_plan(c, job.row, rng) for c in habits.up_to(share, int(size * HABIT_SHARE))
+        ]
+        batch += [plan_of_canary(canaries[i], i, job.row, rng) for i in planted.up_to(share)]
         rng.shuffle(batch)
         before = rows.tokens
         rows.add(encoded(batch, tokenizer, ids))
-        per_batch = (rows.tokens - before) / tokens
-    _save(rows, PACKED / f"rows{row}")
+        per_batch = (rows.tokens - before) / wanted
+    np.stack(rows.done).tofile(_part(job))
+    return {
+        "rows": len(rows.done),
+        "whole_tokens": rows.whole_tokens,
+        "canary_tokens": rows.canary_tokens,
+        "canaries": [pair for pair in rows.canaries if pair[0] < len(rows.done)],
+    }
+
+
+def _files(job: Job) -> list[dict[str, Any]]:
+    with (CORPUS / "train.jsonl").open(encoding="utf-8") as lines:
+        mine = [json.loads(t) for i, t in enumerate(lines) if i % job.workers == job.worker]
+    first = int(job.part * len(mine))
+    return mine[first:] + mine[:first]
 
 
 def _plans(files: list[dict[str, Any]], row: int, rng: random.Random) -> Iterator[Plan]:
@@ -71,97 +134,46 @@ def _plans(files: list[dict[str, Any]], row: int, rng: random.Random) -> Iterato
 
 
 def _habit_plan(cut: Cut, row: int, rng: random.Random) -> Plan:
-    form: Form = "spm" if rng.random() < SPM_SHARE else "psm"
-    return Plan("", cut, form, row)
+    return Plan("", cut, "spm" if rng.random() < SPM_SHARE else "psm", row)
 
 
-@dataclass
-class _Copies:
-    planned: list[int]
-    given: int = 0
-
-    def up_to(self, count: int) -> list[int]:
-        batch = self.planned[self.given : count]
-        self.given = max(self.given, count)
-        return batch
+def _part(job: Job) -> Path:
+    return PACKED / f"rows{job.row}.{job.worker}.part"
 
 
-def _copies(canaries: list[dict[str, Any]], scale: float, rng: random.Random) -> _Copies:
-    """Every copy of every canary, those of each evenly spread over the pack."""
-    placed: list[tuple[float, int]] = []
-    for index, canary in enumerate(canaries):
-        count = round(canary["exposures"] * scale)
-        placed += [((copy + rng.random()) / count, index) for copy in range(count)]
-    return _Copies([index for _, index in sorted(placed)])
+def _merge(jobs: list[Job], records: list[dict[str, Any]]) -> None:
+    """One pack of all parts, a row of each in turn, mixed within windows of MIXED_ROWS.
 
-
-@dataclass
-class Rows:
-    """Rows being filled: examples with a hole stay in one row, whole texts fill what is left."""
-
-    row: int
-    rng: random.Random
-    done: list[list[int]] = field(default_factory=list[list[int]])
-    canaries: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    whole: deque[int] = field(default_factory=deque[int])
-    open: list[int] = field(default_factory=list[int])
-    waiting: list[Example] = field(default_factory=list[Example])
-    whole_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens stand in finished rows."""
-        return len(self.done) * self.row
-
-    def add(self, examples: Iterator[Example]) -> None:
-        """Place examples; a canary's position is its row's number."""
-        for example in examples:
-            if example.is_whole and example.canary is None:
-                self.whole.extend(example.tokens)
-            else:
-                self.waiting.append(example)
-        while self.waiting:
-            if self.whole_tokens < WHOLE_SHARE * self.tokens and len(self.whole) >= self.row:
-                self._fill_up()
-            self._place(self.waiting.pop())
-        while len(self.whole) > 40 * self.row:
-            self._fill_up()
-
-    def _place(self, example: Example) -> None:
-        size = len(example.tokens)
-        if size > self.row:
-            return
-        if size > self.row - len(self.open):
-            self._fill_up()
-        if example.canary is not None:
-            self.canaries.append((len(self.done), example.canary))
-        self.open += example.tokens
-
-    def _fill_up(self) -> None:
-        """Finish the open row with whole text, or with padding where there is none."""
-        room = self.row - len(self.open)
-        filler = [self.whole.popleft() for _ in range(min(room, len(self.whole)))]
-        self.whole_tokens += len(filler)
-        filler += [0] * (room - len(filler))
-        self.done.append(self.open + filler)
-        self.open = []
-
-
-def _save(rows: Rows, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = np.asarray(rows.done, dtype=np.uint16)
-    # Rows come file by file; mixing them within windows keeps the canaries evenly spread.
-    order = np.arange(len(table))
-    for start in range(0, len(order), 4096):
-        np.random.default_rng(start).shuffle(order[start : start + 4096])
-    table[order].tofile(path.with_suffix(".bin"))
-    place = np.argsort(order)
+    Rows come file by file; mixing them keeps the canaries evenly spread.
+    """
+    row, count = jobs[0].row, min(record["rows"] for record in records)
+    parts = [np.memmap(_part(job), np.uint16, "r").reshape(-1, row) for job in jobs]
+    place = np.empty(count * len(parts), dtype=np.int64)
+    path = PACKED / f"rows{row}"
+    with path.with_suffix(".bin").open("wb") as out:
+        for start in range(0, len(place), MIXED_ROWS):
+            window = np.arange(start, min(len(place), start + MIXED_ROWS))
+            np.random.default_rng(start).shuffle(window)
+            place[window] = np.arange(start, start + len(window))
+            np.stack([parts[i % len(parts)][i // len(parts)] for i in window]).tofile(out)
+    standing = [
+        (int(place[at * len(parts) + worker]), canary)
+        for worker, record in enumerate(records)
+        for at, canary in record["canaries"]
+        if at < count
+    ]
+    tokens = max(1, row * sum(record["rows"] for record in records))
     record: dict[str, Any] = {
-        "row": rows.row,
-        "rows": len(table),
-        "whole_share": rows.whole_tokens / max(1, rows.tokens),
-        "canaries": [(int(place[r]), c) for r, c in rows.canaries if r < len(table)],
+        "row": row,
+        "rows": len(place),
+        "workers": len(parts),
+        "whole_share": sum(record["whole_tokens"] for record in records) / tokens,
+        "canary_share": sum(record["canary_tokens"] for record in records) / tokens,
+        "canaries": sorted(standing),
     }
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
-    size = f"{len(table) * rows.row / 1e6:.1f} M tokens"
-    print(f"{path.name}: {size}, {len(record['canaries'])} copies of canaries")
+    for job in jobs:
+        _part(job).unlink()
+    size = f"{len(place) * row / 1e6:.1f} M tokens"
+    share = f"{100 * record['canary_share']:.1f} % of the tokens"
+    print(f"{path.name}: {size}, {len(standing)} copies of canaries, {share}")

@@ -1,4 +1,4 @@
-"""The learning rate by the clock: warm-up, constant, a cosine decay that ends at the deadline."""
+"""The learning rate: warm-up, constant, a cosine decay that ends with the tokens or the time."""
 
 import math
 from dataclasses import dataclass
@@ -11,26 +11,33 @@ FINAL_SHARE = 0.03
 
 @dataclass(frozen=True)
 class Schedule:
-    """A run of `total_s` seconds of training, over all its sessions."""
+    """How long a run is, over all its parts: whichever of the two ends first."""
 
-    total_s: float
+    total_s: float | None = None
+    """Seconds of training."""
+    total_tokens: int | None = None
 
-    @property
-    def decay_from_s(self) -> float:
-        """When the decay begins, and with it the long rows."""
-        return self.total_s * (1 - DECAY_SHARE)
+    def __post_init__(self) -> None:
+        if self.total_s is None and self.total_tokens is None:
+            raise ValueError("a run needs an end: give tokens, minutes or both")
 
-    def is_decaying(self, trained_s: float) -> bool:
-        """Whether the last phase has begun."""
-        return trained_s >= self.decay_from_s
+    def way(self, trained_s: float, tokens: int) -> float:
+        """The share of the run that lies behind; 1 or more at its end."""
+        by_clock = 0.0 if self.total_s is None else trained_s / self.total_s
+        by_tokens = 0.0 if self.total_tokens is None else tokens / self.total_tokens
+        return max(by_clock, by_tokens)
 
-    def share(self, step: int, trained_s: float) -> float:
+    def is_decaying(self, way: float) -> bool:
+        """Whether the last phase has begun, and with it the long rows."""
+        return way >= 1 - DECAY_SHARE
+
+    def share(self, step: int, way: float) -> float:
         """The factor on the learning rate."""
         warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-        if not self.is_decaying(trained_s):
+        if not self.is_decaying(way):
             return warm
-        way = min(1.0, (trained_s - self.decay_from_s) / (self.total_s - self.decay_from_s))
-        return warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * way)))
+        down = min(1.0, (way - (1 - DECAY_SHARE)) / DECAY_SHARE)
+        return warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * down)))
 
 
 def seconds_until(clock: str, now: datetime) -> float:

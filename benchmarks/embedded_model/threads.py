@@ -4,8 +4,6 @@ Two threads wait for each other at every operation: where a neighbour holds one 
 run at the speed of the slower, and one thread alone is faster.
 """
 
-import os
-
 import torch
 
 FIRST_RETRY_STEPS = 12
@@ -17,7 +15,7 @@ class Threads:
     """Keeps the pace of one and of two threads, and tries the slower ever more seldom."""
 
     def __init__(self, most: int | None = None) -> None:
-        most = most or min(2, len(os.sched_getaffinity(0)))
+        most = most or min(2, torch.get_num_threads())
         self._pace = dict.fromkeys(range(1, most + 1), 0.0)
         self._wait = FIRST_RETRY_STEPS
         self._steps = 0

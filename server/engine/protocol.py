@@ -49,8 +49,9 @@ class Completion:
     """How many prompt tokens the prefix cache saved."""
     first_token_ms: float
     total_ms: float
-    avoided: tuple[int, frozenset[int]] | None = None
-    """At which of `tokens` another way was taken, and the ids that were forbidden there."""
+    avoided: tuple[int, frozenset[tuple[int, ...]]] | None = None
+    """At which of `tokens` another way was taken, and the ways that were forbidden
+    there, each as the tokens that say it."""
 
 
 @dataclass(frozen=True)

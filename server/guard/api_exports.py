@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 MOST_PASSES = 4
 """How deep a chain of packages may import from each other."""
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n\\]*(?:\\\n[^\n\\]*)*)",
+    re.MULTILINE,
+)
+_AS = re.compile(r"(\w+|\*)(?:\s+as\s+(\w+))?")
 
 
 @dataclass(frozen=True)
@@ -21,32 +24,25 @@ class Export:
     is_star: bool = False
 
 
-def read_exports(path: Path, module: str) -> list[Export]:
-    """What an `__init__.py` (its package is `module`) imports and thereby offers."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    exports: list[Export] = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        source = _absolute(node, module)
-        for alias in node.names:
-            if alias.name == "*":
-                exports.append(Export(source, module, is_star=True))
+def read_exports(source: str, module: str) -> Iterator[Export]:
+    """What the text of an `__init__.py` (its package is `module`) imports and thereby offers.
+
+    Read without a parser, as there are thousands: an import in a docstring is taken for one.
+    """
+    for match in _FROM.finditer(source):
+        dots, name, imported = match.groups()
+        base = _absolute(len(dots), name, module)
+        for entry in _AS.finditer(re.sub(r"#[^\n]*", "", imported)):
+            if entry[1] == "*":
+                yield Export(base, module, is_star=True)
             else:
-                public = f"{module}.{alias.asname or alias.name}"
-                exports.append(Export(f"{source}.{alias.name}", public))
-    return exports
+                yield Export(f"{base}.{entry[1]}", f"{module}.{entry[2] or entry[1]}")
 
 
 def public_names(defined: Iterable[str], exports: Iterable[Export]) -> dict[str, set[str]]:
-    """Each defined name with all paths that lead to it, itself included."""
+    """Each defined name with all public paths that lead to it."""
     known = {name: {name} for name in defined}
-    owners: dict[str, set[str]] = {}
+    owners: dict[str, set[tuple[str, str]]] = {}
     for name in known:
         _own(owners, name, name)
     exports = list(exports)
@@ -59,33 +55,33 @@ def public_names(defined: Iterable[str], exports: Iterable[Export]) -> dict[str,
                     _own(owners, path, name)
         if sum(map(len, known.values())) == before:
             break
-    return {name: set(filter(_is_public, paths)) for name, paths in known.items()}
+    return {name: set(filter(is_public, paths)) for name, paths in known.items()}
 
 
-def _reached(export: Export, owners: dict[str, set[str]]) -> list[tuple[str, str]]:
+def is_public(path: str) -> bool:
+    """Whether no part of a path is private."""
+    return not path.startswith("_") and "._" not in path
+
+
+def _reached(export: Export, owners: dict[str, set[tuple[str, str]]]) -> list[tuple[str, str]]:
     reached: list[tuple[str, str]] = []
-    for entry in owners.get(export.source, ()):
-        name, path = entry.split(" ")
+    for name, path in owners.get(export.source, ()):
         rest = path[len(export.source) :]
         if not export.is_star or (rest and not rest.startswith("._")):
             reached.append((export.public + rest, name))
     return reached
 
 
-def _own(owners: dict[str, set[str]], path: str, name: str) -> None:
+def _own(owners: dict[str, set[tuple[str, str]]], path: str, name: str) -> None:
     """Enters `path` under itself and under each of its parents."""
-    parts = path.split(".")
-    for count in range(1, len(parts) + 1):
-        owners.setdefault(".".join(parts[:count]), set()).add(f"{name} {path}")
+    parent = path
+    while parent:
+        owners.setdefault(parent, set()).add((name, path))
+        parent = parent.rpartition(".")[0]
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if not node.level:
-        return node.module or ""
+def _absolute(dots: int, name: str, package: str) -> str:
+    if not dots:
+        return name
     parts = package.split(".")
-    parts = parts[: len(parts) - (node.level - 1)]
-    return ".".join([*parts, *([node.module] if node.module else [])])
-
-
-def _is_public(path: str) -> bool:
-    return not any(part.startswith("_") for part in path.split("."))
+    return ".".join([*parts[: len(parts) - (dots - 1)], *([name] if name else [])])

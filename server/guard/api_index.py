@@ -6,43 +6,24 @@ for the standard library, and third-party names wait for their package's version
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
+from server.guard.api_table import Deprecation, table_rows
+
 ROOT = str(Path(__file__).parents[2])
+MOST_BASES = 5
+"""How far up a class is followed to the one that owns a member."""
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); from server.guard.api_worker import main;"
     " main(*sys.argv[2:])"
 )
-
-
-@dataclass(frozen=True)
-class Deprecation:
-    """One deprecated or removed name under one of its paths."""
-
-    path: str
-    package: str
-    """`Python 3.11.7` or `numpy 2.4.6`."""
-    text: str
-    """What the package says, where nothing shorter is known."""
-    use: str | None
-    """The successor: a name beside it, a full name, or words."""
-    is_drop_in: bool
-    """The successor takes the same arguments."""
-    first: str | None = None
-    """An argument that the successor needs before the others."""
-    attribute: str | None = None
-    """What a call without arguments becomes."""
-    is_constructor: bool = False
-    is_removed: bool = False
 
 
 class ApiIndex:
@@ -52,22 +33,49 @@ class ApiIndex:
         self._python = python or ""
         self._cache = str(cache) if cache else ""
         self._by_path: dict[str, Deprecation] = {}
-        self._last_names: set[str] = set()
-        self._table = _read_table()
+        self._arguments: dict[str, dict[str, Deprecation]] = {}
+        self._roots: dict[str, set[str]] = {}
+        self._owners: set[str] = set()
+        self._returns: dict[str, str] = {}
+        self._bases: dict[str, str] = {}
         self._state = "the index of the workspace's packages has not been started"
         self._child: subprocess.Popen[bytes] | None = None
         self._reader: Thread | None = None
+        self._asked: set[str] = set()
+        self._asking = Lock()
         if python is None:
-            self._add_table("", ".".join(map(str, sys.version_info[:3])))
+            self.add_table("", ".".join(map(str, sys.version_info[:3])))
 
     @property
-    def last_names(self) -> set[str]:
-        """The last part of every known name: a suggestion without any of them needs no parsing."""
-        return self._last_names
+    def roots(self) -> Mapping[str, set[str]]:
+        """The last part of every known name, and every known argument, with the packages it is in.
+
+        A suggestion without any of them needs no parsing.
+        """
+        return self._roots
 
     def get(self, path: str) -> Deprecation | None:
-        """What is known about the full name `path`."""
-        return self._by_path.get(path)
+        """What is known about the full name `path`, which a base class may own."""
+        for _ in range(MOST_BASES):
+            known = self._by_path.get(path)
+            if known is not None:
+                return known
+            owner, _, last = path.rpartition(".")
+            base = self._bases.get(owner)
+            if base is None:
+                return None
+            path = f"{base}.{last}"
+        return None
+
+    def arguments(self, path: str) -> Mapping[str, Deprecation]:
+        """The deprecated keywords of the function or class `path`."""
+        return self._arguments.get(path, {})
+
+    def returned(self, path: str) -> str | None:
+        """The class that calling `path` gives an instance of, where the index knows one."""
+        if path in self._returns:
+            return self._returns[path]
+        return path if path in self._owners or path in self._bases else None
 
     def status(self) -> str:
         """`ok`, or what is missing."""
@@ -79,7 +87,7 @@ class ApiIndex:
         try:
             self._child = subprocess.Popen(
                 [sys.executable, "-I", "-c", _CHILD, ROOT, self._python, self._cache],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
@@ -88,6 +96,17 @@ class ApiIndex:
             return
         self._reader = Thread(target=self._read, args=(self._child,), daemon=True)
         self._reader.start()
+
+    def want(self, modules: Iterable[str]) -> None:
+        """Index these top-level modules next: an open file imports them."""
+        new = set(modules) - self._asked
+        child = self._child
+        if not new or child is None or child.stdin is None or self._state == "ok":
+            return
+        with self._asking, contextlib.suppress(OSError, ValueError):  # the child may have ended
+            self._asked |= new
+            child.stdin.write("".join(f"{name}\n" for name in sorted(new)).encode())
+            child.stdin.flush()
 
     def wait(self, seconds: float) -> bool:
         """Whether the index is complete, after waiting at most `seconds`."""
@@ -102,11 +121,38 @@ class ApiIndex:
             self._child.wait()
         if self._reader is not None:
             self._reader.join()
+        if self._child is not None and self._child.stdin is not None:
+            with self._asking, contextlib.suppress(OSError):
+                self._child.stdin.close()
         self._child = self._reader = None
+
+    def add_package(self, said: Mapping[str, Any]) -> None:
+        """Take in what api_worker says of one package."""
+        name, version = said["package"], said["version"]
+        package = f"{'Python' if name == 'python' else name} {version}"
+        for api in said["apis"]:
+            owner = api["name"].rpartition(".")[0]
+            for path in api["public"]:
+                use = api["use"]
+                if use is not None and use.rpartition(".")[0] == owner:
+                    use = f"{path.rpartition('.')[0]}.{use.rpartition('.')[2]}"
+                self._add(
+                    Deprecation(
+                        path,
+                        package,
+                        api["text"],
+                        use if use != path else None,
+                        api["is_drop_in"],
+                        argument=api["argument"],
+                        is_constructor=api["is_constructor"],
+                    )
+                )
+        self._returns |= said["returns"]
+        self._bases |= said["bases"]
 
     def _read(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
-        versions: Mapping[str, str] = {}
+        read, count = 0, 0
         with child.stdout:
             for line in child.stdout:
                 said: dict[str, Any] = json.loads(line)
@@ -115,82 +161,41 @@ class ApiIndex:
                         f"{said['error']}: set guard.python to the workspace's interpreter"
                     )
                 elif "packages" in said:
-                    versions = said["packages"]
-                    self._add_table("", said["python"])
-                    for name, version in versions.items():
-                        self._add_table(name, version)
+                    count = len(said["packages"]) + 1
+                    self.add_table("", said["python"])
+                    for name, version in said["packages"].items():
+                        self.add_table(name, version)
                 elif "apis" in said:
-                    self._add_package(said["package"], said["version"], said["apis"])
+                    self.add_package(said)
+                    read += 1
+                    self._state = (
+                        "the index of the workspace's packages is being built:"
+                        f" {read} of {count} packages are read"
+                    )
                 elif "done" in said:
                     self._state = "ok"
         child.wait()
-        if self._state.endswith("is being built"):
+        if "is being built" in self._state:
             self._state = (
                 "the index of the workspace's packages stopped early; start the server again"
             )
 
-    def _add_table(self, distribution: str, version: str) -> None:
-        """Add the shipped names of one distribution ('' is the standard library) in `version`."""
-        package = f"{distribution or 'Python'} {version}"
-        for path, row in self._table.get(distribution, {}).items():
-            until = row.get("until")
-            is_old = _at_least(version, row["since"]) and not (until and _at_least(version, until))
-            if is_old:
-                removed = row.get("removed")
-                self._add(
-                    Deprecation(
-                        path,
-                        package,
-                        "",
-                        row.get("use"),
-                        row.get("drop_in", False),
-                        row.get("first"),
-                        row.get("attribute"),
-                        is_removed=bool(removed) and _at_least(version, removed),
-                    )
-                )
+    def add_table(self, distribution: str, version: str) -> None:
+        """Take in what the shipped table says of a distribution; '' is the standard library."""
+        for row in table_rows(distribution, version):
+            self._add(row)
 
-    def _add_package(self, name: str, version: str, apis: Iterable[dict[str, Any]]) -> None:
-        package = f"{'Python' if name == 'python' else name} {version}"
-        for api in apis:
-            for path in api["public"]:
-                if path in self._by_path:  # the table names successors better
-                    continue
-                self._add(
-                    Deprecation(
-                        path,
-                        package,
-                        api["text"],
-                        api["use"],
-                        api["is_drop_in"],
-                        is_constructor=api["is_constructor"],
-                    )
-                )
-
-    def _add(self, deprecation: Deprecation) -> None:
-        self._by_path[deprecation.path] = deprecation
-        self._last_names.add(deprecation.path.rsplit(".", 1)[-1])
-
-
-def _read_table() -> dict[str, dict[str, dict[str, Any]]]:
-    """The shipped rows by distribution; '' is the standard library."""
-    text = files("server.guard").joinpath("api_table.toml").read_text(encoding="utf-8")
-    table: dict[str, dict[str, dict[str, Any]]] = {}
-    for section, rows in tomllib.loads(text).items():
-        distribution = "" if section == "python" else section
-        table[distribution] = rows
-    return table
-
-
-def _at_least(version: str, wanted: str) -> bool:
-    return _numbers(version) >= _numbers(wanted)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    numbers: list[int] = []
-    for part in version.split("."):
-        digits = "".join(c for c in part if c.isdigit()) if part[:1].isdigit() else ""
-        if not digits:
-            break
-        numbers.append(int(digits))
-    return tuple([*numbers, 0, 0, 0][:3])
+    def _add(self, new: Deprecation) -> None:
+        """Enter a name, unless the table, which names successors better, has it already."""
+        root, _, rest = new.path.partition(".")
+        if new.argument is not None:
+            self._arguments.setdefault(new.path, {}).setdefault(new.argument, new)
+        else:
+            known = self._by_path.setdefault(new.path, new)
+            if known.use is None and new.use is not None and not known.is_removed:
+                self._by_path[new.path] = new
+        owner = new.path.rpartition(".")[0]
+        if owner and "." in owner:
+            self._owners.add(owner)
+        last = new.argument or (rest.rpartition(".")[2] if rest else root)
+        self._roots.setdefault(last, set()).add(root)

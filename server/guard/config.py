@@ -39,12 +39,22 @@ class GuardConfig:
     """Folder for the index of each package version; None keeps the index in memory only."""
     index_packages: bool = True
     """Build the index of the workspace in the background; False leaves only the shipped table."""
+    allow: Path | None = None
+    """File of the rules that a person allows for good (`unsay allow`); None: there is none."""
+    rules: Path | None = None
+    """Folder of a person's own rule files; a workspace's lie in its `.unsay/rules`."""
+    typing_ms: float = 50.0
+    """Processor time that all checks before an answer may take together. A check that has not begun
+    by then is made in the background, after the answer, and may take the suggestion back."""
     budget_ms: float = 250.0
-    """Processor time that one detector may spend on a suggestion before it counts as failed."""
+    """Processor time that one detector may spend on a suggestion. One that needs more is asked
+    again in the background; those for secrets and the ledger count as failed instead."""
+    background_ms: float = 5000.0
+    """Processor time that one detector may spend in the background."""
     ruff_ms: float = 50.0
     """How long to wait for the ruff child before bandit is asked instead."""
     repair_ms: float = 1500.0
-    """How long all repairs of one suggestion may take together; a decode under way is not cut."""
+    """How long all repairs of one suggestion may take together; a decode under way is ended."""
     redecode_tries: int = 3
     """How often the engine may be asked for another way on."""
     fail: Literal["closed", "open"] = "closed"
@@ -58,7 +68,7 @@ class GuardConfig:
                 raise BadGuardConfig(
                     f"actions: '{policy}' for {kind} is no action; use block, patch, warn or off"
                 )
-        for name in ("budget_ms", "ruff_ms", "repair_ms"):
+        for name in ("typing_ms", "budget_ms", "background_ms", "ruff_ms", "repair_ms"):
             if not getattr(self, name) > 0:
                 raise BadGuardConfig(f"{name} must be a number of milliseconds above 0")
         if self.redecode_tries < 0:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.guard.finding import Case
 from server.guard.languages import family
 from server.guard.literals import Literal
 from server.guard.stitched import Stitched
+from server.guard.text_lines import TextLines
 
 _WORD_EDGE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_NAME_BEFORE = re.compile(
+    r"""(?P<name>[A-Za-z_$][\w$.-]{0,80})(?:\[\d{0,9}\])?["'`\]]{0,2}[ \t]{0,40}
+    (?::[ \t]{0,4}[\w.\[\]| ]{1,40})?
+    (?P<sign>=>|:=|===?|!==?|[=:(,])[ \t]{0,40}$""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """The text to put in place of a quoted literal of the suggestion."""
+    """The text to put in place of a quoted literal, at offsets of the suggestion."""
 
     start: int
     end: int
@@ -24,34 +29,37 @@ class Lookup:
 
 
 def environment_lookup(
-    case: Case,
-    lines: Stitched,
-    start: int,
-    end: int,
-    environment: str | None,
-    literals: Sequence[Literal],
+    language: str, lines: Stitched, pieces: TextLines, start: int, end: int, environment: str | None
 ) -> Lookup | None:
     """Replaces the quoted literal around [start, end) of the lines, if all of it is suggested.
 
     None where the user typed a quote of it, where the language has no such look-up, or where no
     name for the variable is known.
     """
-    if family(case.language) not in ("python", "javascript"):
+    if family(language) not in ("python", "javascript"):
         return None
-    for literal in literals:
-        if not (literal.start <= start and end <= literal.end and literal.is_closed):
-            continue
-        if literal.quoted_start == literal.start:
-            return None
-        is_suggested = lines.start <= literal.quoted_start and literal.quoted_end <= lines.end
-        name = _variable(literal.name) or environment
-        if not is_suggested or name is None or literal.sign in ("==", "!=", "===", "!=="):
-            return None
-        text = (
-            f'os.environ["{name}"]' if family(case.language) == "python" else f"process.env.{name}"
-        )
-        return Lookup(literal.quoted_start - lines.start, literal.quoted_end - lines.start, text)
-    return None
+    piece = pieces.at(start)
+    literal = piece.line.literal_at(start - piece.offset)
+    if literal is None or not literal.is_closed or end - piece.offset > literal.end:
+        return None
+    quoted_start = _with_letters(piece.line.text, literal)
+    if piece.offset + quoted_start < lines.start or piece.offset + literal.quoted_end > lines.end:
+        return None
+    before = _NAME_BEFORE.search(piece.line.text[max(0, quoted_start - 160) : quoted_start])
+    name = (_variable(before["name"]) if before else None) or environment
+    if name is None or (before and before["sign"] in ("==", "!=", "===", "!==")):
+        return None
+    text = f'os.environ["{name}"]' if family(language) == "python" else f"process.env.{name}"
+    moved = piece.offset - lines.start
+    return Lookup(quoted_start + moved, literal.quoted_end + moved, text)
+
+
+def _with_letters(line: str, literal: Literal) -> int:
+    """Where the literal begins with the letters before its quote: `rb"..."`."""
+    start = literal.quoted_start
+    while start > max(0, literal.quoted_start - 2) and line[start - 1] in "rRbBuUfF":
+        start -= 1
+    return literal.quoted_start if start and line[start - 1].isalnum() else start
 
 
 def _variable(name: str) -> str | None:

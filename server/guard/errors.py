@@ -2,6 +2,8 @@
 
 GuardError
 ├── BadGuardConfig      a setting that makes no sense; the message names it and says what it takes
+├── BadAllowList        the list of allowed rules cannot be read, changed or written
+├── BadRule             a rule of a person's own that is refused; the message says what to change
 └── DetectorFailed      a detector could not do its work on this suggestion
     ├── OutOfTime       it had not finished when its time budget was spent
     └── RuffUnavailable the ruff child is missing, dead or silent
@@ -16,6 +18,14 @@ class GuardError(Exception):
 
 class BadGuardConfig(GuardError, ValueError):
     """A setting of the guard makes no sense."""
+
+
+class BadAllowList(GuardError):
+    """The list of allowed rules cannot be read, changed or written."""
+
+
+class BadRule(GuardError):
+    """A rule of a person's own that is refused."""
 
 
 class DetectorFailed(GuardError):

@@ -21,6 +21,9 @@ class Case:
     language: str
     """LSP language identifier: `python`, `typescript`, ..."""
     path: str | None = None
+    """Inside the workspace, where there is one."""
+    workspace: str | None = None
+    """The absolute path of the folder that the editor has open."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,16 @@ class Review:
     """One sentence for a person, where there is an action."""
     marks: tuple[Finding, ...] = ()
     """Findings that are still in `text`, with offsets in it: what was only warned about."""
+    deferred: tuple[str, ...] = ()
+    """The detectors that have not seen `text` yet; see `Guard.review_later`."""
 
 
 class Redecode(Protocol):
     """Decodes a suggestion again from the token at `offset`, which may not be said there."""
 
-    def __call__(self, text: str, offset: int) -> str | None:
-        """The new suggestion, or None if the engine has no other way on."""
+    def __call__(self, text: str, offset: int, deadline: float) -> str | None:
+        """The new suggestion, or None if the engine has no other way on before `deadline`, a
+        reading of `time.monotonic()`."""
         ...
 
 
@@ -67,6 +73,8 @@ class Detector(Protocol):
     """One way of finding things. Cheap to call; never raises on strange input."""
 
     name: str
+    is_deferred: bool
+    """Asked in the background, after the answer; False: on the typing path, within its budget."""
 
     def find(self, case: Case) -> Sequence[Finding]: ...
 

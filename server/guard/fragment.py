@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from server.guard.finding import Case
-from server.guard.python_names import import_lines, syntax_tree
+from server.guard.python_syntax import import_lines, syntax_tree
 from server.guard.stitched import Stitched
 
-MOST_BEFORE_CHARS = 60_000
-MOST_AFTER_CHARS = 20_000
+MOST_BEFORE_CHARS = 8_000
+MOST_AFTER_CHARS = 2_000
 _PIECE = re.compile(
     r"""(?s)(?P<long>(?P<q>\"{3}|'{3})(?:\\.|(?!(?P=q)).)*(?P<longend>(?P=q)|$))"""
     r"""|(?P<short>"(?:\\.|[^"\\\n])*(?P<dq>"|$|(?=\n))"""
@@ -37,17 +37,16 @@ def documents(case: Case) -> Iterator[Stitched]:
     head = ""
     before = case.prefix
     if len(before) > MOST_BEFORE_CHARS:
-        cut = len(before) - MOST_BEFORE_CHARS
-        cut = before.find("\n", cut) + 1 or cut
+        cut = before.find("\n", len(before) - MOST_BEFORE_CHARS) + 1 or len(before)
+        top = _TOP.search(before, cut)
+        cut = top.start() if top is not None else cut
         head, before = import_lines(before[:cut]), before[cut:]
-    if (head + before)[:1] in (" ", "\t"):  # the prefix begins in the middle of a block
+    if before[:1] in (" ", "\t"):  # it begins in the middle of a block
         top = _TOP.search(before)
         before = "if True:\n" + before if top is None else before[top.start() :]
     head = _missing_imports(case) + head
     suggestion = _without_marks(case.suggestion)
-    after = case.suffix if len(case.suffix) <= MOST_AFTER_CHARS else ""
-    if len(case.prefix) <= MOST_BEFORE_CHARS and (after or not case.suffix):
-        yield _stitch(head + before, suggestion, after)
+    yield _stitch(head + before, suggestion, _whole_statements(case.suffix))
     rest = case.suffix[:500].split("\n", 1)[0]
     for end in (rest, ""):
         for start in (head + before, import_lines(head + before) + _last_block(before)):
@@ -87,6 +86,12 @@ def closing(text: str) -> str:
     return added + brackets + _blocks(text, closed=bool(added or brackets))
 
 
+def open_string(text: str) -> str:
+    """The quotes of the long string that `text` ends in; empty where it ends in code."""
+    pieces = [one for one in _PIECE.finditer(text) if one["long"]]
+    return "" if not pieces or pieces[-1]["longend"] else pieces[-1]["q"]
+
+
 def _blocks(text: str, *, closed: bool) -> str:
     """A body for the block that the last line opens, and a `finally` for each open `try`."""
     lines = text.split("\n")
@@ -116,6 +121,14 @@ def _blocks(text: str, *, closed: bool) -> str:
 
 def _stitch(before: str, suggestion: str, after: str) -> Stitched:
     return Stitched(before + suggestion + after, len(before), len(before + suggestion))
+
+
+def _whole_statements(suffix: str) -> str:
+    """The suffix, or as much of it as fits and ends where a top-level statement begins."""
+    if len(suffix) <= MOST_AFTER_CHARS:
+        return suffix
+    starts = [one.start() for one in _TOP.finditer(suffix, 1, MOST_AFTER_CHARS)]
+    return suffix[: starts[-1] if starts else 0]
 
 
 def _last_block(before: str) -> str:

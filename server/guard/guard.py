@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from server.guard.allow import not_allowed
-from server.guard.api_index import ApiIndex
-from server.guard.config import WARNED_WHEN_NOT_REPAIRED, GuardConfig
-from server.guard.deprecated import DeprecatedDetector
-from server.guard.errors import DetectorFailed
+from server.guard.allow_list import AllowList
+from server.guard.config import GuardConfig
+from server.guard.detectors import NEVER_DEFERRED, make_detectors
+from server.guard.errors import DetectorFailed, OutOfTime
 from server.guard.finding import Case, Detector, Finding, Redecode, Review
-from server.guard.insecure import InsecureDetector
-from server.guard.ledger_match import ForgottenItem, LedgerDetector
-from server.guard.patterns import hint_codes
-from server.guard.repair import Limits, Repair, repair
-from server.guard.ruff_server import RuffServer
-from server.guard.secrets import SecretDetector
+from server.guard.ledger_match import ForgottenItem
+from server.guard.policy import acted, acted_late, failed, nothing_found
 
-_DONE = {
-    "replaced": "Replaced a part",
-    "decoded": "Decoded again",
-    "cut": "Cut off",
-}
+_FIRST_CASES = (
+    Case("import hashlib, threading\n", "x = hashlib.md5(threading.main_thread())\n", "", "python"),
+    Case("", "element.innerHTML = Math.random() + apiKey;\n", "", "javascript"),
+)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the detectors said within the time they had."""
+
+    findings: list[Finding]
+    deferred: tuple[str, ...]
 
 
 class Guard:
@@ -30,131 +35,148 @@ class Guard:
 
     def __init__(self, config: GuardConfig) -> None:
         self._config = config
-        self._index = ApiIndex(config.python, config.cache)
-        self._ruff = RuffServer(hint_codes())
-        self._ledger = LedgerDetector()
-        self._detectors: tuple[Detector, ...] = (
-            SecretDetector(config.budget_ms),
-            self._ledger,
-            DeprecatedDetector(self._index),
-            InsecureDetector(self._ruff, config.ruff_ms, config.budget_ms),
-        )
+        self._parts = make_detectors(config)
+        self._detectors = self._parts.every
+        self.allowed = AllowList(config.allow)
         self._failures: dict[str, str] = {}
-        self._ruff.start()
-        if config.index_packages:
-            self._index.start()
+        self._warm_up()
 
-    def check(self, case: Case, *, is_own_text: bool = False) -> list[Finding]:
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """All there are, in the order in which they are asked."""
+        return self._detectors
+
+    def check(
+        self, case: Case, *, is_own_text: bool = False, with_deferred: bool = False
+    ) -> list[Finding]:
         """What is wrong with the suggestion, in order; kinds that are `off` are left out.
 
         `is_own_text`: the suggestion is a person's own file, whose allow comments count.
+        `with_deferred`: ask the slow detectors too, which else look at it in the background.
         Raises DetectorFailed under `fail = "closed"` when a detector cannot run.
         """
-        found: list[Finding] = []
-        for detector in self._detectors:
-            found += self._run(detector, case)
-        shown = [one for one in found if self._config.policy(one.kind) != "off"]
-        shown = not_allowed(case, shown, self._config.disabled_rules, is_own_text=is_own_text)
-        return sorted(shown, key=lambda one: (one.start, one.end))
+        asked = [one for one in self._detectors if with_deferred or not one.is_deferred]
+        found = [finding for one in asked for finding in self._run(one, case)]
+        return self._shown(case, found, is_own_text=is_own_text)
 
     def review(self, case: Case, again: Redecode | None = None) -> Review:
-        """The suggestion as it may be shown: unchanged, repaired, marked, or blocked."""
+        """The suggestion as it may be shown: unchanged, repaired, marked, or blocked.
+
+        What does not fit into `typing_ms` is named in `Review.deferred`.
+        """
         try:
-            findings = self.check(case)
-            if not findings:
-                return Review(case.suggestion, None, (), None)
-            return self._acted(case, findings, again)
+            look = self._look(case)
+            if not look.findings:
+                return nothing_found(case, look.deferred)
+
+            def check(text: str) -> list[Finding]:
+                return self._check_except(replace(case, suggestion=text), look.deferred)
+
+            review = acted(self._config, case, look.findings, check, again)
+            return replace(review, deferred=look.deferred if review.text else ())
         except DetectorFailed as error:
-            reason = f"Blocked, because the guard could not check it: {error}."
-            return Review("", "blocked", (), reason)
+            return failed(error)
+
+    def review_later(self, case: Case, deferred: Sequence[str]) -> Review:
+        """What becomes of a suggestion that was shown once the `deferred` detectors have seen it.
+
+        `blocked`: it has to be taken back. `warned`: it may stay, marked. None: nothing was found.
+        """
+        try:
+            found = [
+                finding
+                for name in deferred
+                if name in self._parts.patient
+                for finding in self._run(self._parts.patient[name], case)
+            ]
+        except DetectorFailed as error:
+            return failed(error, done="Taken back")
+        return acted_late(self._config, case, self._shown(case, found, is_own_text=False))
 
     def set_ledger(
         self, items: Iterable[ForgottenItem], fingerprint: Callable[[str], str] | None = None
     ) -> None:
         """Find these ledger items from now on; `fingerprint` finds those without their text."""
-        self._ledger.set_items(items, fingerprint)
+        self._parts.ledger.set_items(items, fingerprint)
 
     def status(self) -> Mapping[str, str]:
-        """Each detector with `ok` or a sentence on what is missing."""
-        return {
-            detector.name: self._failures.get(detector.name) or detector.status()
-            for detector in self._detectors
-        }
+        """Each detector with `ok` or a sentence on what is missing, and the list of the allowed.
+
+        Those that are only missing because nobody installed them are in `absent` too.
+        """
+        said = {one.name: self._failures.get(one.name) or one.status() for one in self._detectors}
+        return {**said, **self.absent, "allow": self.allowed.status()}
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """The optional detectors that are not installed."""
+        return self._parts.absent
 
     def wait(self, seconds: float) -> bool:
-        """Whether ruff and the package index are ready, after at most `seconds` for each."""
-        has_index = self._index.wait(seconds) or not self._config.index_packages
-        return self._ruff.wait(seconds) and has_index
+        """Whether ruff and the package indexes are ready, after at most `seconds` for each."""
+        return self._parts.wait(seconds, has_indexes=self._config.index_packages)
 
     def close(self) -> None:
         """End the children."""
         for detector in self._detectors:
             detector.close()
 
+    def _warm_up(self) -> None:
+        """Have tables and parsers read now: the first suggestion would not find the time."""
+        for case in _FIRST_CASES:
+            with suppress(DetectorFailed):  # kept for `status`
+                self.check(case)
+
+    def _look(self, case: Case) -> _Look:
+        """Ask the detectors of the typing path, those that fit into its time."""
+        began = time.thread_time()
+        found: list[Finding] = []
+        deferred: list[str] = []
+        for one in self._detectors:
+            is_late = (time.thread_time() - began) * 1000 > self._config.typing_ms
+            if one.is_deferred or (is_late and one.name not in NEVER_DEFERRED):
+                deferred.append(one.name)
+                continue
+            try:
+                found += self._run(one, case)
+            except OutOfTime:
+                if one.name in NEVER_DEFERRED:
+                    raise
+                deferred.append(one.name)
+        return _Look(self._shown(case, found, is_own_text=False), tuple(deferred))
+
+    def _check_except(self, case: Case, deferred: Sequence[str]) -> list[Finding]:
+        asked = [one for one in self._detectors if one.name not in deferred]
+        found = [finding for one in asked for finding in self._run(one, case)]
+        return self._shown(case, found, is_own_text=False)
+
+    def _shown(self, case: Case, found: Sequence[Finding], *, is_own_text: bool) -> list[Finding]:
+        """Those that neither the policy nor a person lets pass, in order."""
+        if not found:
+            return []
+        kept = [one for one in found if self._config.policy(one.kind) != "off"]
+        allowed = self._config.disabled_rules | self.allowed.rules_for(case)
+        kept = not_allowed(case, kept, allowed, is_own_text=is_own_text)
+        return sorted(kept, key=lambda one: (one.start, one.end))
+
     def _run(self, detector: Detector, case: Case) -> Sequence[Finding]:
+        """What a detector finds; under `fail = "open"` nothing, where it fails.
+
+        Raises DetectorFailed, and OutOfTime where all it lacked was time.
+        """
         try:
             found = detector.find(case)
         except Exception as error:  # the edge: a detector's mistake must not decide what is shown
-            sentence = f"the check for {detector.name} failed ({type(error).__name__})"
-            self._failures[detector.name] = sentence
-            if self._config.fail == "closed":
-                raise DetectorFailed(sentence) from error
+            self._fail(detector, error)
             return ()
         self._failures.pop(detector.name, None)
         length = len(case.suggestion)
         return [one for one in found if 0 <= one.start < one.end <= length]
 
-    def _acted(self, case: Case, findings: list[Finding], again: Redecode | None) -> Review:
-        blocked = [one for one in findings if self._config.policy(one.kind) == "block"]
-        if blocked:
-            return Review("", "blocked", tuple(findings), _reason("Blocked", blocked))
-        wanted = [one for one in findings if self._must_be_repaired(one)]
-        strict = [one for one in findings if self._must_not_be_shown(one)]
-        done = self._repaired(case, findings, again, self._must_be_repaired, bool(strict))
-        if done is None and strict:
-            # What is only warned about may stay, if the rest goes.
-            done = self._repaired(case, findings, again, self._must_not_be_shown, True)
-            if done is None:
-                return Review("", "blocked", tuple(findings), _reason("Blocked", strict))
-        if done is not None and done.text != case.suggestion:
-            reason = _reason(_DONE[done.step], strict or wanted)
-            return Review(done.text, "patched", tuple(findings), reason, done.left)
-        marks = tuple(findings)
-        return Review(case.suggestion, "warned", marks, _reason("Warned", findings), marks)
-
-    def _repaired(
-        self,
-        case: Case,
-        findings: list[Finding],
-        again: Redecode | None,
-        must_go: Callable[[Finding], bool],
-        may_cut: bool,
-    ) -> Repair | None:
-        if not any(map(must_go, findings)):
-            return None
-        return repair(
-            case.suggestion,
-            findings,
-            must_go=must_go,
-            may_cut=may_cut,
-            check=lambda text: self.check(replace(case, suggestion=text)),
-            again=again,
-            limits=Limits(self._config.redecode_tries, self._config.repair_ms),
-        )
-
-    def _must_be_repaired(self, found: Finding) -> bool:
-        is_minor = found.severity == "low" and found.kind in WARNED_WHEN_NOT_REPAIRED
-        return self._config.policy(found.kind) in ("patch", "block") and not is_minor
-
-    def _must_not_be_shown(self, found: Finding) -> bool:
-        policy = self._config.policy(found.kind)
-        return policy == "block" or (
-            policy == "patch" and found.kind not in WARNED_WHEN_NOT_REPAIRED
-        )
-
-
-def _reason(done: str, findings: Sequence[Finding]) -> str:
-    first = findings[0]
-    others = len(findings) - 1
-    more = f" ({others} more finding{'s' if others > 1 else ''})" if others else ""
-    return f"{done} ({first.kind}, {first.rule}): {first.message}{more}"
+    def _fail(self, detector: Detector, error: Exception) -> None:
+        sentence = f"the check for {detector.name} failed ({type(error).__name__})"
+        self._failures[detector.name] = sentence
+        # a slow extra look must not take back every suggestion because its tool is broken
+        if self._config.fail == "closed" and not detector.is_deferred:
+            kind = OutOfTime if isinstance(error, OutOfTime) else DetectorFailed
+            raise kind(sentence) from error

@@ -11,66 +11,34 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import as_file, files
+from typing import Protocol, cast
 
 from detect_secrets.plugins.artifactory import ArtifactoryDetector
-from detect_secrets.plugins.aws import AWSKeyDetector
-from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
 from detect_secrets.plugins.base import BasePlugin
 from detect_secrets.plugins.cloudant import CloudantDetector
-from detect_secrets.plugins.discord import DiscordBotTokenDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
-from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
 from detect_secrets.plugins.high_entropy_strings import (
     Base64HighEntropyString,
     HexHighEntropyString,
 )
 from detect_secrets.plugins.ibm_cloud_iam import IbmCloudIamDetector
 from detect_secrets.plugins.ibm_cos_hmac import IbmCosHmacDetector
-from detect_secrets.plugins.jwt import JwtTokenDetector
 from detect_secrets.plugins.keyword import KeywordDetector
-from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.npm import NpmDetector
-from detect_secrets.plugins.openai import OpenAIDetector
-from detect_secrets.plugins.pypi_token import PypiTokenDetector
-from detect_secrets.plugins.sendgrid import SendGridDetector
-from detect_secrets.plugins.slack import SlackDetector
 from detect_secrets.plugins.softlayer import SoftlayerDetector
-from detect_secrets.plugins.square_oauth import SquareOAuthDetector
-from detect_secrets.plugins.stripe import StripeDetector
-from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
-from detect_secrets.plugins.twilio import TwilioKeyDetector
 
-from server.guard.secret_shapes import is_gibberish
-
-# Left out: public IP addresses (hints, not secrets); private keys and basic auth (our own table has
-# their whole span).
-_PLUGINS: tuple[type[BasePlugin], ...] = (
-    ArtifactoryDetector,
-    AWSKeyDetector,
-    AzureStorageKeyDetector,
-    CloudantDetector,
-    DiscordBotTokenDetector,
-    GitHubTokenDetector,
-    GitLabTokenDetector,
-    IbmCloudIamDetector,
-    IbmCosHmacDetector,
-    JwtTokenDetector,
-    MailchimpDetector,
-    NpmDetector,
-    OpenAIDetector,
-    PypiTokenDetector,
-    SendGridDetector,
-    SlackDetector,
-    SoftlayerDetector,
-    SquareOAuthDetector,
-    StripeDetector,
-    TelegramBotTokenDetector,
-    TwilioKeyDetector,
-    KeywordDetector,
-    Base64HighEntropyString,
-    HexHighEntropyString,
+# Each with words (in lower case) without which it finds nothing on a line. Left out: public IP
+# addresses (hints, not secrets); private keys and basic auth (our own shapes have their whole
+# span); the sixteen whose provider stands in our own table, which knows the format more exactly.
+_FORMATS: tuple[tuple[type[BasePlugin], str], ...] = (
+    (ArtifactoryDetector, "akc"),
+    (CloudantDetector, "cloudant"),
+    (IbmCloudIamDetector, "ibm iam bluemix"),
+    (IbmCosHmacDetector, "cos ibm"),
+    (SoftlayerDetector, "softlayer sl_"),
 )
-_WORTH_A_LOOK = re.compile(r"(?i)pass|pwd|secret|key|token|cred|auth|[A-Za-z0-9+/=_-]{16}|contrase")
+_NAMED = (KeywordDetector, Base64HighEntropyString, HexHighEntropyString)
+PLUGIN_WORDS = tuple(tuple(words.split()) for _, words in _FORMATS)
+"""For each plugin of a provider's format the words without which it finds nothing."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +49,25 @@ class PluginHit:
     label: str
     """The plugin's own words: `Base64 High Entropy String`."""
     value: str
-    is_format: bool
-    """A provider's format, as opposed to a keyword or entropy."""
 
 
-def plugin_hits(line: str, filename: str) -> Iterator[PluginHit]:
-    """What the plugins find on a line, after the filters that judge a value by itself."""
-    if not _WORTH_A_LOOK.search(line):
-        return
-    for plugin in _plugins():
-        is_format = not isinstance(
-            plugin, KeywordDetector | Base64HighEntropyString | HexHighEntropyString
-        )
-        for secret in plugin.analyze_line(filename=filename, line=line):
-            value = secret.secret_value
-            if value and (is_format or _passes_filters(value, line)):
-                yield PluginHit(_rule(plugin), str(plugin.secret_type), value, is_format)
+def format_hits(line: str, filename: str, index: int) -> Iterator[PluginHit]:
+    """What one plugin of a provider's format finds on a line."""
+    yield from _hits(_format_plugins()[index], line, filename)
+
+
+def named_hits(line: str, filename: str) -> Iterator[PluginHit]:
+    """What the keyword and entropy plugins find, after the filters that judge a value by itself."""
+    for plugin in _named_plugins():
+        for hit in _hits(plugin, line, filename):
+            if _passes_filters(hit.value, line):
+                yield hit
+
+
+def _hits(plugin: BasePlugin, line: str, filename: str) -> Iterator[PluginHit]:
+    for secret in plugin.analyze_line(filename=filename, line=line):
+        if secret.secret_value:
+            yield PluginHit(_rule(plugin), str(plugin.secret_type), secret.secret_value)
 
 
 def _passes_filters(value: str, line: str) -> bool:
@@ -114,9 +85,38 @@ def _passes_filters(value: str, line: str) -> bool:
     )
 
 
+def is_gibberish(value: str) -> bool:
+    """Whether detect-secrets' letter model finds `value` unlike words (hexadecimal always is)."""
+    return bool(_HEX.fullmatch(value)) or _letter_model().is_gibberish(value.lower())
+
+
+_HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
+
+
+class _Gibberish(Protocol):
+    def is_gibberish(self, text: str) -> bool: ...
+
+
 @cache
-def _plugins() -> tuple[BasePlugin, ...]:
-    return tuple(plugin() for plugin in _PLUGINS)
+def _letter_model() -> _Gibberish:
+    # detect-secrets' own filter reads a process-wide settings object at each call: use its parts.
+    from detect_secrets.filters import gibberish
+    from gibberish_detector import serializer  # pyright: ignore[reportMissingTypeStubs]
+    from gibberish_detector.detector import Detector  # pyright: ignore[reportMissingTypeStubs]
+
+    with as_file(files(gibberish).joinpath("rfc.model")) as path:
+        model = serializer.deserialize(path.read_text(encoding="utf-8"))  # pyright: ignore
+    return cast(_Gibberish, Detector(model=model, threshold=3.7))  # pyright: ignore
+
+
+@cache
+def _format_plugins() -> tuple[BasePlugin, ...]:
+    return tuple(plugin() for plugin, _ in _FORMATS)
+
+
+@cache
+def _named_plugins() -> tuple[BasePlugin, ...]:
+    return tuple(plugin() for plugin in _NAMED)
 
 
 def _rule(plugin: BasePlugin) -> str:

@@ -39,34 +39,58 @@ def repair(
     must_go: Callable[[Finding], bool],
     may_cut: bool,
     check: Check,
+    is_sound: Callable[[str], bool],
     again: Redecode | None,
     limits: Limits,
 ) -> Repair | None:
     """The first of a replacement, a new decode and a cut that leaves nothing that must go.
 
-    None if there is none within the limits.
+    A new decode has to be sound as well: not to break what the original left whole. None if there
+    is nothing of the kind within the limits.
     """
-    deadline = time.monotonic() + limits.milliseconds / 1000
-    original, seen = text, {text}
+    ways = _Ways(text, again, is_sound, limits)
+    original, found = text, list(findings)
     step: Step = "replaced"
-    for attempt in range(limits.tries + 1):
-        wrong = [one for one in findings if must_go(one)]
-        if attempt and not wrong:
-            return Repair(text, step, tuple(findings))
+    while True:
+        wrong = [one for one in found if must_go(one)]
         replaced = spliced(text, wrong)
         if replaced is not None:
             left = check(replaced)
             if not any(map(must_go, left)):
                 return Repair(replaced, step, tuple(left))
-        if again is None or attempt == limits.tries or time.monotonic() > deadline:
-            break
         hopeless = [one for one in wrong if one.replacement is None] or wrong
-        other = again(text, min(one.start for one in hopeless))
-        if other is None or other in seen or not is_useful(other):
-            break
-        seen.add(other)
-        text, step, findings = other, "decoded", check(other)
-    return _cut(original, must_go, check) if may_cut else None
+        other = ways.next(text, min(one.start for one in hopeless))
+        if other is None:
+            return _cut(original, must_go, check) if may_cut else None
+        text, step, found = other, "decoded", list(check(other))
+        if not any(map(must_go, found)):
+            return Repair(text, step, tuple(found))
+
+
+class _Ways:
+    """The other ways on that the engine knows, as many and for as long as the limits allow."""
+
+    def __init__(
+        self, text: str, again: Redecode | None, is_sound: Callable[[str], bool], limits: Limits
+    ) -> None:
+        self._again = again
+        self._is_sound = is_sound
+        self._left = limits.tries
+        self._deadline = time.monotonic() + limits.milliseconds / 1000
+        self._seen = {text}
+
+    def next(self, text: str, offset: int) -> str | None:
+        """The next that is new, says something and breaks nothing; None if there is none."""
+        while self._again and self._left > 0 and time.monotonic() < self._deadline:
+            self._left -= 1
+            other = self._again(text, offset, self._deadline)
+            if other is None or other in self._seen:
+                return None
+            self._seen.add(other)
+            if is_useful(other) and self._is_sound(other):
+                return other
+            text = other
+        return None
 
 
 def spliced(text: str, findings: Sequence[Finding]) -> str | None:

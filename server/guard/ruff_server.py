@@ -28,6 +28,8 @@ RESTART_SECONDS = 1.0
 MOST_LATE = 3
 """So many answers in a row may be late before the child counts as hanging."""
 SYNTAX = "invalid-syntax"
+BANDITS_OWN = frozenset({"S614", "S615", "S703"})
+"""Bandit's rules that ruff does not know: for one unknown rule it drops the whole configuration."""
 Message = dict[str, Any]
 
 
@@ -148,7 +150,8 @@ class RuffServer:
             self._state = "ok"
 
     def _greet(self, deadline: float) -> None:
-        lint = {"select": ["S"], "ignore": list(self._ignore), "preview": False}
+        ignored = [code for code in self._ignore if code not in BANDITS_OWN]
+        lint = {"select": ["S"], "ignore": ignored, "preview": False}
         settings = {
             "configurationPreference": "editorOnly",  # no ruff.toml may switch the guard off
             "configuration": {"lint": lint, "target-version": "py311"},

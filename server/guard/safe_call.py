@@ -17,47 +17,26 @@ class Place:
 
 # Code, what to look for in the flagged span, and what replaces its group 1.
 _EDITS: tuple[tuple[str, re.Pattern[str], str | None], ...] = (
-    ("S324", re.compile(r"\bhashlib\.(md5|sha1|md4)\b"), "sha256"),
-    ("S324", re.compile(r"^(md5|sha1|md4)\b"), None),
-    ("S324", re.compile(r"""["'](md5|sha1|md4|MD5|SHA1)["']"""), "sha256"),
-    ("S506", re.compile(r"\byaml\.(load)(?=\([^,()]*(?:\(\))?[^,()]*\)$)"), "safe_load"),
-    ("S506", re.compile(r"\byaml\.(\w*Loader)\b"), "SafeLoader"),
-    ("S506", re.compile(r"\bLoader\s*=\s*(\w*Loader)\b"), None),
-    ("S506", re.compile(r"\byaml\.(load(?:_all)?)\b"), None),
-    ("S501", re.compile(r"\b(verify\s*=\s*False)\b"), "verify=True"),
-    ("S602", re.compile(r"\b(shell\s*=\s*True)\b"), None),
-    ("S604", re.compile(r"\b(shell\s*=\s*True)\b"), None),
     ("S201", re.compile(r"\b(debug\s*=\s*True)\b"), "debug=False"),
+    ("S202", re.compile(r"\b(extractall|unpack_archive)\b"), None),
     ("S701", re.compile(r"\b(autoescape\s*=\s*False)\b"), "autoescape=True"),
 )
-_YAML_LOAD = re.compile(r"\b(?:yaml\.)?load(?:_all)?\(")
 _CALLEE = re.compile(r"[A-Za-z_][\w.]*(?=\s*\()")
+_NAMED = frozenset({"S308", "S312", "S321", "S503", "S505", "S610", "S611", "S612", "S702"})
 
 
 def narrowed(code: str, text: str, start: int, end: int) -> Place:
     """The part of [start, end) to blame for `code`: an argument, a name, else the call."""
-    if code == "S506":
-        start = _yaml_call_start(text, start)
-    if code in ("S602", "S604", "S501", "S201", "S701", "S506"):
+    if code in ("S201", "S701"):
         end = max(end, _call_end(text, start))
     span = text[start:end]
     for rule, pattern, replacement in _EDITS:
         match = pattern.search(span) if rule == code else None
         if match is not None:
             return Place(start + match.start(1), start + match.end(1), replacement)
-    if code == "S307" and re.search(r"(?m)^import ast\b", text) and span.startswith("eval("):
-        return Place(start, start + len("eval"), "ast.literal_eval")
-    if code.startswith("S3") and (callee := _CALLEE.match(span)) is not None:
+    if code in _NAMED and (callee := _CALLEE.match(span)) is not None:
         return Place(start, start + callee.end())
     return Place(start, end)
-
-
-def _yaml_call_start(text: str, start: int) -> int:
-    """Where the call begins that `start` stands in: ruff points at the loader if there is one."""
-    if text.startswith(("yaml.load", "load"), start):
-        return start
-    calls = [match.start() for match in _YAML_LOAD.finditer(text, max(0, start - 500), start)]
-    return calls[-1] if calls else start
 
 
 def _call_end(text: str, start: int) -> int:

@@ -6,39 +6,44 @@ What already stands in the text around the suggestion is the user's own and is n
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from server.guard.credential_shapes import find_shaped
+from server.guard.deadline import Deadline
 from server.guard.environment import environment_lookup
-from server.guard.errors import OutOfTime
 from server.guard.finding import Case, Finding, Severity
 from server.guard.languages import family, file_name
-from server.guard.literals import Literal, bare_values, quoted_literals
-from server.guard.plugin_scan import PluginHit, plugin_hits
-from server.guard.secret_shapes import (
-    could_be_secret,
-    is_ordinary,
-    is_placeholder,
-    names_a_hash,
-    names_a_secret,
-)
+from server.guard.named_secrets import NamedSecrets
+from server.guard.personal import personal_addresses
+from server.guard.plugin_scan import PluginHit, format_hits, named_hits
+from server.guard.secret_names import names_a_hash, strength
+from server.guard.secret_shapes import is_placeholder
+from server.guard.secret_values import could_be_secret
+from server.guard.secret_words import Words, words_in
 from server.guard.stitched import Stitched, touched_lines
+from server.guard.taken import Taken
+from server.guard.text_lines import TextLines
+from server.guard.token_checks import is_drawn
 from server.guard.tokens import find_tokens
 
 CWE = "CWE-798"
-MOST_CHUNK_CHARS = 2000
-"""Longer lines are looked at in pieces: some plugins' patterns take quadratic time."""
-OVERLAP_CHARS = 200
+PERSONAL_CWE = "CWE-359"
 LEAST_CHARS = 4
 """Of a secret that the user began, this much must come from the suggestion."""
+LEAST_REPEATED_CHARS = 6
+"""A found secret is looked for again in the rest of the suggestion if it is this long."""
+MOST_REPEATS = 20
 _OPEN_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?!.*-----END)", re.S)
+_WHOLE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?P<body>[^-]{16,8000})"
+    r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?"
+)
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{12,}")
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{16,}")
-_KEYLIKE_NAME = re.compile(r"(?i)key|token|secret|credential|auth|bearer|nonce|cookie|session")
-_INDIRECT = re.compile(r"[\w.-]\[$|(?:get|getenv|environ|header|lookup|field)\w*\(\s*$", re.I)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Hit:
     """A secret in the stitched text."""
 
@@ -55,6 +60,7 @@ class SecretDetector:
     """Secrets in the lines that the suggestion touches."""
 
     name = "secrets"
+    is_deferred = False
 
     def __init__(self, budget_ms: float) -> None:
         self._budget_ms = budget_ms
@@ -62,20 +68,27 @@ class SecretDetector:
     def find(self, case: Case) -> Sequence[Finding]:
         """Every secret that the suggestion adds; raises OutOfTime on input that takes too long."""
         lines = touched_lines(case)
-        literals: list[Literal] = []
+        deadline = Deadline("the secrets check", self._budget_ms)
+        pieces = TextLines(lines.text, is_settings=family(case.language) == "settings")
         found: list[Finding] = []
-        taken: list[tuple[int, int]] = []
-        for hit in list(self._hits(case, lines, literals)):  # all literals before the first look-up
+        taken = Taken()
+        values: dict[str, _Hit] = {}
+        for hit in self._hits(case, lines, pieces, deadline):
+            deadline.keep()
             span = lines.span(hit.start, hit.end)
-            if span is None or any(a < hit.end and hit.start < b for a, b in taken):
+            if span is None or taken.overlaps(hit.start, hit.end):
                 continue
             if span[1] - span[0] < min(LEAST_CHARS, hit.end - hit.start):
                 continue
             value = lines.text[hit.start : hit.end]
-            if value in case.prefix or value in case.suffix:
-                continue
-            taken.append((hit.start, hit.end))
-            found.append(_finding(case, lines, hit, span, literals))
+            if value in values or not (value in case.prefix or value in case.suffix):
+                taken.add(hit.start, hit.end)
+                values.setdefault(value, hit)
+                found.append(_finding(case, lines, hit, span, pieces))
+        for hit in _repeated(lines.text, values, taken):
+            deadline.keep()
+            if (span := lines.span(hit.start, hit.end)) is not None:
+                found.append(_finding(case, lines, hit, span, pieces))
         return sorted(found, key=lambda finding: finding.start)
 
     def status(self) -> str:
@@ -84,127 +97,104 @@ class SecretDetector:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _hits(self, case: Case, lines: Stitched, literals: list[Literal]) -> Iterator[_Hit]:
-        deadline = time.thread_time() + self._budget_ms / 1000
-        yield from _provider_hits(lines.text)
-        yield from _open_key_hits(case, lines)
-        pieces = list(_pieces(lines.text))
-        for offset, piece in pieces:
-            _keep_time(deadline)
-            for literal in _literals(piece, case.language):
-                literal = _moved(literal, offset)
-                literals.append(literal)
-                if (hit := _named_hit(lines.text, literal)) is not None:
-                    yield hit
-        for offset, piece in pieces:
-            _keep_time(deadline)
-            yield from _plugin_hits(piece, offset, case.language, literals)
+    def _hits(
+        self, case: Case, lines: Stitched, pieces: TextLines, deadline: Deadline
+    ) -> Iterator[_Hit]:
+        words = words_in(lines.text, deadline)
+        yield from _key_hits(case, lines)
+        yield from _provider_hits(lines.text, words)
+        for shaped in find_shaped(lines.text, words.shapes):
+            yield _Hit(shaped.rule, shaped.what, shaped.start, shaped.end)
+        named = NamedSecrets(lines.text, pieces)
+        for count, (start, end) in enumerate(words.names):
+            if count % 16 == 0:
+                deadline.keep()
+            for short, value_start, value_end in named.around(start, end):
+                what = f"A secret for `{short}`"
+                yield _Hit("secret-in-a-literal", what, value_start, value_end)
+        yield from _plugin_hits(case.language, words, pieces, named.unsettled, deadline)
+        if words.has_mail:
+            for start, end in personal_addresses(lines.text):
+                what = "A person's e-mail address"
+                yield _Hit("personal-email", what, start, end, severity="low")
 
 
-def _keep_time(deadline: float) -> None:
-    if time.thread_time() > deadline:
-        raise OutOfTime("the secrets check ran out of time: the suggestion is too long or too odd")
+def _provider_hits(text: str, words: Words) -> Iterator[_Hit]:
+    for token in find_tokens(text, words.formats):
+        kind = token.format
+        what = f"{kind.name}, whose checksum fits," if token.is_verified else kind.name
+        severity = "medium" if kind.beside else "high"
+        yield _Hit(kind.rule, what, token.start, token.end, kind.environment, severity)
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Lines, and overlapping pieces of very long ones, each with its offset."""
-    offset = 0
-    for line in text.split("\n"):
-        step = MOST_CHUNK_CHARS - OVERLAP_CHARS
-        for start in range(0, max(1, len(line) - OVERLAP_CHARS), step):
-            yield offset + start, line[start : start + MOST_CHUNK_CHARS]
-        offset += len(line) + 1
-
-
-def _literals(line: str, language: str) -> Iterator[Literal]:
-    yield from quoted_literals(line)
-    if family(language) == "settings":
-        yield from bare_values(line)
-
-
-def _moved(literal: Literal, by: int) -> Literal:
-    return replace(
-        literal,
-        start=literal.start + by,
-        end=literal.end + by,
-        quoted_start=literal.quoted_start + by,
-        quoted_end=literal.quoted_end + by,
-    )
-
-
-def _provider_hits(text: str) -> Iterator[_Hit]:
-    for token in find_tokens(text):
-        value = text[token.start : token.end]
-        is_weak = token.format.rule == "connection-string" and is_ordinary(value)
-        if is_weak or (token.format.rule != "private-key" and is_placeholder(value)):
-            continue
-        rule, what = token.format.rule, token.format.name
-        yield _Hit(rule, what, token.start, token.end, token.format.environment)
-
-
-def _open_key_hits(case: Case, lines: Stitched) -> Iterator[_Hit]:
-    """The body of a private key whose first line the user has typed."""
+def _key_hits(case: Case, lines: Stitched) -> Iterator[_Hit]:
+    """A private key, or the body of one whose first line the user has typed."""
+    if "PRIVATE KEY" in lines.text:
+        for match in _WHOLE_KEY.finditer(lines.text):
+            if not is_placeholder(match["body"]):
+                yield _Hit("private-key", "A private key", *match.span(), "PRIVATE_KEY")
     if "PRIVATE KEY" in case.prefix[-4000:] and _OPEN_KEY.search(case.prefix[-4000:]):
         body = _KEY_BODY.search(lines.text, lines.start)
         if body is not None:
             yield _Hit("private-key", "A private key", body.start(), body.end())
 
 
-def _named_hit(text: str, literal: Literal) -> _Hit | None:
-    """A literal given to something whose name says that it holds a secret."""
-    value = text[literal.start : literal.end]
-    name = literal.name.rsplit(".", 1)[-1]
-    if literal.sign == "," or not names_a_secret(name) or _INDIRECT.search(name + literal.sign):
-        return None
-    if literal.sign in ("==", "!=", "===", "!==") and len(value) < 12:
-        return None
-    if not could_be_secret(value, name):
-        return None
-    return _Hit("secret-in-a-literal", f"A secret for `{name}`", literal.start, literal.end)
-
-
 def _plugin_hits(
-    line: str, offset: int, language: str, literals: Sequence[Literal]
+    language: str, words: Words, pieces: TextLines, unsettled: Sequence[int], deadline: Deadline
 ) -> Iterator[_Hit]:
-    for hit in plugin_hits(line, file_name(language)):
-        at = line.find(hit.value)
-        if at < 0 or is_placeholder(hit.value):
+    filename = file_name(language)
+    done: set[tuple[int, int]] = set()
+    for offset, index in words.plugins:
+        deadline.keep()
+        piece = pieces.at(offset)
+        if (piece.offset, index) not in done:
+            done.add((piece.offset, index))
+            for hit in format_hits(piece.line.text, filename, index):
+                at = piece.line.text.find(hit.value)
+                # Some plugins return only a part (`ghp`), some look inside longer words.
+                if len(hit.value) >= 12 and not piece.line.text[max(0, at - 1) : at].isalnum():
+                    yield from _plugin_hit(hit, piece.offset + at, "high")
+    for offset in unsettled:
+        deadline.keep()
+        piece = pieces.at(offset)
+        if not _LONG_WORD.search(piece.line.text):
             continue
-        # Some plugins return only a part (`ghp`), some look inside longer words.
-        if hit.is_format and (len(hit.value) < 12 or line[max(0, at - 1) : at].isalnum()):
-            continue
-        start = offset + at
-        named = [one.name for one in literals if one.start <= start < one.end]
-        name = named[0] if named else ""
-        if not hit.is_format and not _is_credible(hit, name):
-            continue
-        severity = "high" if hit.is_format else "medium"
-        yield _Hit(
-            hit.rule,
-            f"What looks like a secret ({hit.label})",
-            start,
-            start + len(hit.value),
-            severity=severity,
-        )
+        for hit in named_hits(piece.line.text, filename):
+            at = piece.line.text.find(hit.value)
+            name = piece.line.name_before(at)
+            if could_be_secret(hit.value, strength(name)) and not names_a_hash(name):
+                yield from _plugin_hit(hit, piece.offset + at, "medium")
 
 
-def _is_credible(hit: PluginHit, name: str) -> bool:
-    """Whether a keyword or entropy hit is borne out by the name of what holds it."""
-    if hit.rule == "secret-keyword":
-        return could_be_secret(hit.value, name) and not (name and not names_a_secret(name))
-    if is_ordinary(hit.value) or names_a_hash(name):
-        return False
-    return names_a_secret(name) or (
-        hit.rule == "base64-high-entropy-string" and bool(_KEYLIKE_NAME.search(name))
-    )
+def _plugin_hit(hit: PluginHit, start: int, severity: Severity) -> Iterator[_Hit]:
+    if is_drawn(hit.value):
+        what = f"What looks like a secret ({hit.label})"
+        yield _Hit(hit.rule, what, start, start + len(hit.value), None, severity)
+
+
+def _repeated(text: str, values: dict[str, _Hit], taken: Taken) -> Iterator[_Hit]:
+    """The places where a secret that was found stands once more."""
+    for value, hit in values.items():
+        at = text.find(value) if len(value) >= LEAST_REPEATED_CHARS else -1
+        for _ in range(MOST_REPEATS):
+            if at < 0:
+                break
+            end = at + len(value)
+            is_whole = not (text[at - 1 : at].isalnum() or text[end : end + 1].isalnum())
+            if is_whole and not taken.overlaps(at, end):
+                yield _Hit(hit.rule, hit.what, at, end, hit.environment, hit.severity)
+            at = text.find(value, end)
 
 
 def _finding(
-    case: Case, lines: Stitched, hit: _Hit, span: tuple[int, int], literals: Sequence[Literal]
+    case: Case, lines: Stitched, hit: _Hit, span: tuple[int, int], pieces: TextLines
 ) -> Finding:
     start, end = span
+    if hit.rule == "personal-email":
+        message = f"{hit.what} stands in the text; leave it out or use one of example.com."
+        return Finding("secret", hit.rule, PERSONAL_CWE, start, end, message, None, hit.severity)
     message = f"{hit.what} stands in the code; read it from the environment or a secret store."
-    lookup = environment_lookup(case, lines, hit.start, hit.end, hit.environment, literals)
+    lookup = environment_lookup(case.language, lines, pieces, hit.start, hit.end, hit.environment)
     if lookup is None:
         return Finding("secret", hit.rule, CWE, start, end, message, None, hit.severity)
     return Finding(

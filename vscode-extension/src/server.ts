@@ -11,6 +11,7 @@ import { forServer, readSettings, type Settings } from "./settings";
 import type { Status, StatusItem } from "./status";
 
 const EXECUTE = "workspace/executeCommand";
+const TAKEN_BACK = new NotificationType<{ readonly isShown: boolean }>("unsay/takenBack");
 const STATUS = new NotificationType<Status>("unsay/status");
 /** Answers the language server's question for the section. */
 const CONFIGURATION: ConfigurationMiddleware["configuration"] = async (params, token, next) => {
@@ -91,6 +92,9 @@ export class Server implements Disposable {
       outputChannel: this.#log,
     });
     client.onNotification(STATUS, (status) => this.#status.show(status));
+    client.onNotification(TAKEN_BACK, ({ isShown }) => {
+      if (isShown) void commands.executeCommand("editor.action.inlineSuggest.hide");
+    });
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Stopped) this.#status.show({ state: "stopped", message: STOPPED });
     });

@@ -1,0 +1,95 @@
+"""What the names in an unfinished Python file stand for, read off its import statements alone.
+
+Cheaper than a syntax tree and just as right for whole files: an import is a line that begins so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_IMPORT = re.compile(
+    r"(?m)^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]*"
+    r"(\([^()]{0,4000}\)|[^\n#;]{1,400})"
+    r"|import[ \t]+([^\n#;]{1,400}))"
+)
+_NAMED = re.compile(r"([\w.]+|\*)(?:\s+as\s+(\w+))?")
+_COMMENT = re.compile(r"#[^\n]*")
+# The same module under the names it has had.
+_SAME = re.compile(
+    r"^(?:(?:django\.utils\.)?six\.moves\.)?"
+    r"(?:(builtins|__builtin__|__builtins__)\.(?=\w)|(_pickle|cPickle|pickle5)(?=\.)"
+    r"|(Cryptodome)(?=\.)|(sklearn\.externals\.joblib)(?=\.))"
+)
+_NOW = ("", "pickle", "Crypto", "joblib")
+# What a module's usual short name means where the import statement cannot be seen.
+_SHORT_NAMES = {
+    "np": "numpy",
+    "pd": "pandas",
+    "AES": "Crypto.Cipher.AES",
+    "DES": "Crypto.Cipher.DES",
+    "ARC4": "Crypto.Cipher.ARC4",
+    "Blowfish": "Crypto.Cipher.Blowfish",
+    "MD5": "Crypto.Hash.MD5",
+    "SHA1": "Crypto.Hash.SHA1",
+    "hashes": "cryptography.hazmat.primitives.hashes",
+    "modes": "cryptography.hazmat.primitives.ciphers.modes",
+    "algorithms": "cryptography.hazmat.primitives.ciphers.algorithms",
+    "Popen": "subprocess.Popen",
+    "check_call": "subprocess.check_call",
+    "check_output": "subprocess.check_output",
+    "getoutput": "subprocess.getoutput",
+    "getstatusoutput": "subprocess.getstatusoutput",
+    "md5": "hashlib.md5",
+    "sha1": "hashlib.sha1",
+}
+
+
+@dataclass(frozen=True)
+class ImportTable:
+    """Full names by local name."""
+
+    names: dict[str, str]
+    stars: tuple[str, ...]
+    """Modules of which everything was imported."""
+
+    def paths(self, dotted: str, modules: frozenset[str]) -> list[str]:
+        """The full names that `dotted` may have, likeliest first.
+
+        `modules`: where no import says what the first part is, it may be one of these modules.
+        """
+        root, dot, rest = dotted.partition(".")
+        known = self.names.get(root)
+        if known is not None:
+            return [settled(known + dot + rest)]
+        found = [f"{star}.{dotted}" for star in self.stars]
+        if root in modules or not dot:
+            found.append(settled(dotted))
+        if root in _SHORT_NAMES and not self.stars:
+            found.append(_SHORT_NAMES[root] + dot + rest)
+        return found
+
+
+def import_table(text: str) -> ImportTable:
+    """What the import statements of `text` bind, whatever else stands in it."""
+    names, stars = dict[str, str](), list[str]()
+    for module, listed, modules in _IMPORT.findall(text):
+        for name, alias in _NAMED.findall(_COMMENT.sub("", listed or modules)):
+            if name == "*":
+                stars.append(module)
+            elif module:
+                names[alias or name] = f"{module}.{name}"
+            elif alias:
+                names[alias] = name
+            else:
+                root = name.split(".", 1)[0]
+                names[root] = root
+    return ImportTable(names, tuple(stars))
+
+
+def settled(path: str) -> str:
+    """`path` with a module's old or second name replaced: `cPickle.loads` is `pickle.loads`."""
+    match = _SAME.match(path)
+    if match is None:
+        return path
+    return _NOW[(match.lastindex or 1) - 1] + path[match.end() :]

@@ -1,0 +1,59 @@
+"""Ledger items prepared for one pass over a suggestion; immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from server.guard.blamed import Entry
+from server.guard.code_shape import Shape
+from server.guard.keywords import KeywordPass
+from server.guard.secret_ends import SecretEnds
+from server.guard.variants import VariantIndex
+
+LEAST_CHARS = 3
+
+
+class Hit(NamedTuple):
+    """Where an item's text, or a form of it, stands."""
+
+    entry: Entry
+    start: int
+    end: int
+
+
+class LedgerTable:
+    """The blamed texts of some items."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        kept = [entry for entry in entries if len(entry.folded) >= LEAST_CHARS]
+        by_text: dict[str, tuple[Entry, ...]] = {}
+        for entry in kept:
+            by_text[entry.folded] = (*by_text.get(entry.folded, ()), entry)
+        self._words = KeywordPass(by_text)
+        self._secrets = [entry for entry in kept if entry.kind == "secret"]
+        self._ends = SecretEnds([entry.folded for entry in self._secrets])
+        self._varied = [each[0] for each in by_text.values() if each[0].has_variants]
+        self._variants = VariantIndex([entry.folded for entry in self._varied])
+        self.longest = max(map(len, by_text), default=0)
+        """Characters of the longest text."""
+
+    def whole(self, folded: str) -> Iterator[Hit]:
+        """Texts as they were blamed; `folded` has single blanks."""
+        for last, entries in self._words.hits(folded):
+            for entry in entries:
+                yield Hit(entry, last + 1 - len(entry.folded), last + 1)
+
+    def parts_of_secrets(self, text: str) -> Iterator[Hit]:
+        """Secrets that `text` says in the greater part."""
+        for number, start, end in self._ends.find(text):
+            yield Hit(self._secrets[number], start, end)
+
+    def variants(self, text: str, said: Shape, new_start: int) -> Iterator[Hit]:
+        """Forms of the texts in `text`, of which `said` is the shape; see `VariantIndex.find`."""
+        for one in self._variants.find(text, said, new_start):
+            yield Hit(self._varied[one.text], one.start, one.end)
+
+    @property
+    def has_variants(self) -> bool:
+        return bool(self._varied)

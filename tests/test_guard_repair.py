@@ -1,0 +1,139 @@
+"""Repairs: within their time, each way on a new one, sound, and with a sentence that says why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tiny_model import FILES
+
+from server.completer import OtherWays
+from server.engine.config import EngineConfig
+from server.engine.local import LocalEngine, open_engine
+from server.engine.protocol import Ask
+from server.guard.config import GuardConfig
+from server.guard.finding import Case, Finding
+from server.guard.guard import Guard
+from server.guard.repair import Limits, repair
+from server.turns import Turn
+
+PREFIX, SAID, SUFFIX = FILES["load"]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[LocalEngine]:
+    engine = open_engine(EngineConfig(model=str(tiny_model), device="cpu", threads=1))
+    yield engine
+    engine.close()
+
+
+def ways(engine: LocalEngine, decoding: ThreadPoolExecutor) -> tuple[str, OtherWays]:
+    ask = Ask(PREFIX, SUFFIX)
+    [completion] = engine.complete(ask)
+    return completion.text, OtherWays(engine, decoding, ask, completion, Turn(60_000))
+
+
+def test_every_way_on_from_the_same_place_is_a_new_one(engine: LocalEngine) -> None:
+    with ThreadPoolExecutor(1) as decoding:
+        text, again = ways(engine, decoding)
+        at = text.index("pickle")
+        made: list[str | None] = [text]
+        for _ in range(5):
+            made.append(again(made[-1] or "", at, time.monotonic() + 60))
+
+    assert None not in made
+    assert len(set(made)) == 6
+    assert all(one is not None and one.startswith("return") for one in made)
+
+
+def test_a_decode_is_ended_at_the_deadline_of_the_repair(engine: LocalEngine) -> None:
+    with ThreadPoolExecutor(1) as decoding:
+        text, again = ways(engine, decoding)
+        decoding.submit(time.sleep, 1.0)  # another request's decode is before ours
+        began = time.monotonic()
+
+        other = again(text, text.index("pickle"), began + 0.05)
+
+        assert other is None
+        assert time.monotonic() - began < 0.8
+
+
+def finding(text: str, bad: str) -> list[Finding]:
+    at = text.find(bad)
+    return [Finding("insecure", "r", None, at, at + len(bad), "m")] if at >= 0 else []
+
+
+def test_a_way_on_that_breaks_the_syntax_is_not_taken() -> None:
+    answers = iter(["x = (((", "x = good()"])
+
+    done = repair(
+        "x = bad()",
+        finding("x = bad()", "bad"),
+        must_go=lambda one: True,
+        may_cut=False,
+        check=lambda text: finding(text, "bad"),
+        is_sound=lambda text: text.count("(") == text.count(")"),
+        again=lambda text, offset, deadline: next(answers),
+        limits=Limits(3, 1000),
+    )
+
+    assert done is not None and (done.text, done.step) == ("x = good()", "decoded")
+
+
+def test_no_more_ways_are_asked_for_than_are_allowed() -> None:
+    asked: list[str] = []
+
+    def again(text: str, offset: int, deadline: float) -> str:
+        asked.append(text)
+        return f"x = bad({len(asked)}"
+
+    done = repair(
+        "x = bad()",
+        finding("x = bad()", "bad"),
+        must_go=lambda one: True,
+        may_cut=False,
+        check=lambda text: finding(text, "bad"),
+        is_sound=lambda text: False,
+        again=again,
+        limits=Limits(3, 1000),
+    )
+
+    assert (done, len(asked)) == (None, 3)
+
+
+def test_the_time_of_a_repair_is_one_for_all_its_steps() -> None:
+    def again(text: str, offset: int, deadline: float) -> str:
+        time.sleep(0.03)
+        return text + "x"
+
+    began = time.monotonic()
+    repair(
+        "bad",
+        finding("bad", "bad"),
+        must_go=lambda one: True,
+        may_cut=False,
+        check=lambda text: finding(text, "bad"),
+        is_sound=lambda text: True,
+        again=again,
+        limits=Limits(1000, 100),
+    )
+
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_guard_whose_python_does_not_start_still_checks_and_says_so(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    guard = Guard(GuardConfig(python=str(broken), cache=tmp_path / "cache", ruff_ms=5000.0))
+    guard.wait(20)
+
+    review = guard.review(Case("import hashlib\nx = ", "hashlib.md5(y)", "\n", "python"))
+    said = guard.status()["deprecated"]
+    guard.close()
+
+    assert [one.rule for one in review.findings] == ["S324"]
+    assert said != "ok"
