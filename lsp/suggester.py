@@ -22,7 +22,9 @@ from lsp.status import StatusBoard
 from lsp.typed_through import Hit, TypedThrough
 
 _PATIENCE_S = 10.0
-"""How long a request waits for a server that is starting; the next key ends the wait."""
+"""How long an explicit request waits for a server that is starting."""
+_UNASKED_PATIENCE_S = 1.5
+"""How long one that nobody asked for does: some editors stand still meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Suggester:
             await asyncio.sleep(self.debounce.left_s(now, document.changed_at))
         if not self._keeper.reach.is_ready:
             self._keeper.look()
-            if not await self._keeper.ready(_PATIENCE_S):
+            patience_s = _PATIENCE_S if request.invoked else _UNASKED_PATIENCE_S
+            if not await self._keeper.ready(patience_s):
                 return None
         if document.version != version:
             return None

@@ -121,7 +121,8 @@ def _learn(
     """The items that a finding made or changed, the one it is about first."""
     asked = recording.asked
     blamed = choice.proposed[found.start : found.end]
-    if not asked.teaches or not blamed.strip():
+    # what is only a hint may be wrong, and to unlearn what is right harms the model
+    if not asked.teaches or not blamed.strip() or found.severity == "low":
         return []
     is_copied = blamed in asked.ask.prefix or blamed in (asked.ask.suffix or "")
     if found.kind == "forgotten":

@@ -79,7 +79,6 @@ def test_insecure_code_that_the_tiny_model_knows_is_found(
     "suggestion",
     [
         "hashlib.sha256(data)",
-        "random.randint(1, 6)",
         "subprocess.run(['ls'])",
         "yaml.safe_load(f)",
         "assert x",

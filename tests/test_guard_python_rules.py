@@ -112,8 +112,6 @@ FINE = [
     ("import hashlib\n", "hashlib.md5(x, usedforsecurity=False)"),
     ("import hashlib\n", "hashlib.new('sha256')"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.CSafeLoader)"),
-    ("import random\n", "random.randint(1, 6)"),
-    ("import random\n", "random.shuffle(cards)"),
     ("def f(random):\n    ", "token = random.choice(x)"),
     ("", "cur.execute('SELECT a FROM t WHERE b = %s', (x,))"),
     ("", "cur.execute('SELECT a FROM t WHERE b IN (%s)' % ', '.join('?' * len(x)), x)"),
@@ -129,6 +127,13 @@ FINE = [
 @pytest.mark.parametrize(("prefix", "suggestion"), FINE)
 def test_what_only_looks_like_it_is_left_alone(prefix: str, suggestion: str) -> None:
     assert found(prefix, suggestion, '\n    """\n' if '"""' in prefix else "\n") == []
+
+
+@pytest.mark.parametrize("suggestion", ["random.randint(1, 6)", "random.shuffle(cards)"])
+def test_a_random_number_that_nothing_calls_secret_is_a_hint(suggestion: str) -> None:
+    assert [(one.rule, one.severity) for one in found("import random\n", suggestion)] == [
+        ("S311", "low")
+    ]
 
 
 REPLACED = [

@@ -109,7 +109,7 @@ def _must_not_be_shown(config: GuardConfig, found: Finding) -> bool:
 
 def _is_hint(found: Finding) -> bool:
     """Whether a finding is only warned about: what asks for attribution and no more is one too."""
-    return found.severity == "low" and found.kind in {*WARNED_WHEN_NOT_REPAIRED, "licensed"}
+    return found.severity == "low"
 
 
 def _reason(done: str, findings: Sequence[Finding]) -> str:
