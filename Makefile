@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN = .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: setup demo test check lint types editors extension bench bench-model clean
+.PHONY: setup demo test check lint types editors extension bench bench-guard bench-engine bench-model clean
 
 setup: .venv/.stamp
 
@@ -38,7 +38,14 @@ extension:
 bench: setup
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.swap
-	$(BIN)/python -m benchmarks.guard.latency
+
+# Its labelled sets are not part of the repository: it says which are missing and where they come from.
+bench-guard: setup
+	$(BIN)/python -m benchmarks.guard
+
+# Builds llama.cpp from its package the first time, which takes minutes.
+bench-engine: setup
+	$(BIN)/python -m benchmarks.engine
 
 bench-model: setup
 	$(BIN)/python -m benchmarks.embedded_model bench
