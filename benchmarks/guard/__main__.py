@@ -2,7 +2,8 @@
 
     python -m benchmarks.guard [part ...]
 
-The parts are the modules beside this one; without a name all of them run. The sets come from the
+The parts are the modules beside this one; without a name all of them run, and what did not run
+keeps its figures. The sets come from the
 folder UNSAY_BENCH_DATA names; what is missing is named with where to get it.
 """
 
@@ -10,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks.guard.rows import Row
 from benchmarks.machine import machine
@@ -46,11 +47,15 @@ def main() -> None:
         rows += found
         print(f"\n{part} ({time.monotonic() - began:.0f} s)")
         print(_table(found), flush=True)
-    if asked:
-        print("\nnot all parts ran: the result file is unchanged", file=sys.stderr)
-        return
-    document = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+    measured = {row.set for row in rows}
+    kept = [row for row in _written() if row["set"] not in measured]
+    document = {"machine": machine(), "rows": kept + [asdict(row) for row in rows]}
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _written() -> list[dict[str, Any]]:
+    """The rows of earlier runs."""
+    return json.loads(RESULT.read_text())["rows"] if RESULT.is_file() else []
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -12,8 +12,9 @@ from server.guard.keywords import KeywordPass, lowered
 from server.guard.licences import RANK, Terms, terms
 
 MOST_CHARS = 20_000
-_GATE = re.compile(
-    r"(?i)licen[sc]|copyright|all rights|spdx-|redistribut|unauthorized|permission|proprietary|©"
+_GATE = (
+    *("licen", "copyright", "all rights", "spdx-", "redistribut", "unauthorized", "permission"),
+    *("proprietary", "©"),
 )
 _PHRASES: dict[str, str | None] = {  # words in lower case -> the licence, None where unnamed
     "under the terms of the gnu general public license": "GPL",
@@ -74,7 +75,8 @@ class Notice:
 def find_notice(case: Case) -> Notice | None:
     """The notices in the suggestion that the user did not write, from the first to the last."""
     text = case.suggestion[:MOST_CHARS]
-    if case.language in _TEXT or _GATE.search(text) is None:
+    lower = text.lower()
+    if case.language in _TEXT or not any(word in lower for word in _GATE):
         return None
     own = _folded(case.prefix[-MOST_CHARS:])[0] + " " + _folded(case.suffix[:MOST_CHARS])[0]
     line = case.prefix[-500:].rsplit("\n", 1)[-1] if "\n" in case.prefix else case.prefix[-500:]

@@ -57,8 +57,9 @@ class Tokens:
         return len(self.hashes)
 
 
+@lru_cache(maxsize=4)
 def tokens(text: str) -> Tokens:
-    """The tokens of `text` with character offsets."""
+    """The tokens of `text` with character offsets; several detectors ask for those of one text."""
     codes = _codes(text)
     classes = _CLASSES[np.minimum(codes, 128)]
     solid, sign = classes != _SPACE, classes == _SIGN
