@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.guard.embedded import CACHE
+from benchmarks.guard.ledger_forms import ledger_item
 from benchmarks.guard.rows import Row
 from server.guard.config import GuardConfig
 from server.guard.finding import Case
@@ -114,30 +115,7 @@ def _cases(language: str, count: int) -> Iterator[Case]:
 
 
 def _item(number: int) -> Item:
-    target = f"value_{number} = compute({number}, {number * 7})"
-    return Item(
-        id=f"{number:032x}",
-        created_at="2026-01-01T00:00:00.000Z",
-        state="banned",
-        kind="user",
-        rule="user",
-        language="python",
-        origin="person",
-        path=None,
-        prefix="",
-        suffix="",
-        target=target,
-        start=0,
-        end=len(target),
-        replacement=None,
-        fingerprint=f"{number:064x}",
-        context="",
-        blamed_chars=len(target),
-        verified=0,
-        forgotten_in=None,
-        suggestion=None,
-        message=None,
-    )
+    return ledger_item(number, f"value_{number} = compute({number}, {number * 7})")
 
 
 if __name__ == "__main__":

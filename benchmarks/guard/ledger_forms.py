@@ -44,12 +44,12 @@ def ledger_rows() -> list[Row]:
     half = len(files) // 2
     statements = [(path.name, text) for path in files[:half] for text in _statements(path)]
     chosen = rng.sample(statements, min(ITEMS, len(statements)))
-    items = [_item(number, text) for number, (_, text) in enumerate(chosen)]
+    items = [ledger_item(number, text) for number, (_, text) in enumerate(chosen)]
     detector = LedgerDetector()
     began = time.thread_time()
     detector.set_items(items)
     found = [Row("ledger of 10,000", "unsay", "set_items: s", time.thread_time() - began)]
-    items.append(_item(len(items), "one_more = made_later(than, all_others)"))
+    items.append(ledger_item(len(items), "one_more = made_later(than, all_others)"))
     began = time.thread_time()
     detector.set_items(items)
     found.append(Row("ledger of 10,000", "unsay", "one more item: s", time.thread_time() - began))
@@ -58,7 +58,8 @@ def ledger_rows() -> list[Row]:
     return found + _ordinary(detector, list(_windows(files[half:], rng)))
 
 
-def _item(number: int, text: str) -> Item:
+def ledger_item(number: int, text: str) -> Item:
+    """A banned item whose whole `text` is blamed."""
     return Item(
         id=f"{number:032x}",
         created_at="2026-01-01T00:00:00.000Z",
