@@ -115,13 +115,15 @@ class Suggester:
                 return None
         if document.version != version:
             return None
-        began = time.monotonic()
+        began, edition = time.monotonic(), self._cache.edition
         with self._board.working():
             answer = await self._post(request)
         choices = tuple(answers.choices(answer))
         self._log.write(
             "answered", ms=round((time.monotonic() - began) * 1000), choices=len(choices)
         )
+        if edition != self._cache.edition:
+            return None  # the ledger changed under way
         if self.allowed_once == document.uri:
             self.allowed_once = None
         else:

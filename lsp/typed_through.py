@@ -50,6 +50,8 @@ class TypedThrough:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, int, int], Known] = OrderedDict()
         self._generation: str | None = None
+        self.edition = 0
+        """Changes with each `clear`: an answer asked for before may not hold any more."""
 
     def put(self, uri: str, cursor: Cursor, choices: tuple[Choice, ...], alternatives: int) -> None:
         for choice in choices:
@@ -103,7 +105,9 @@ class TypedThrough:
             self._generation = generation
 
     def clear(self) -> None:
+        """The ledger or the rules have changed: forget what was said under the earlier ones."""
         self._known.clear()
+        self.edition += 1
 
 
 def _hit(known: Known, cursor: Cursor) -> Hit | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -113,6 +114,27 @@ async def test_after_unsaying_the_server_is_asked_anew(fake: FakeServer, editor:
     await editor.ghosts(uri)
 
     assert len(fake.asked) == 2
+
+
+async def test_an_answer_under_way_while_something_is_unsaid_is_not_shown_any_more(
+    fake: FakeServer, editor: Editor
+) -> None:
+    fake.say = lambda body: [choice(LEAK)]
+    uri = editor.open("demo.py", "r = ")
+    await editor.ghosts(uri)
+    editor.type_at_end(uri, " ")
+    fake.delay_s = 1.0
+    under_way = asyncio.create_task(editor.ghosts(uri))
+    await until(lambda: len(fake.asked) == 2)
+
+    await editor.run("unsay.unsayLast")
+    shown = await under_way
+    fake.delay_s = 0.0
+    again = await editor.ghosts(uri)
+
+    assert shown == []
+    assert [item.insert_text for item in again] == [f"r =  {LEAK}"]
+    assert len(fake.asked) == 3
 
 
 async def test_what_was_unsaid_last_is_taken_back(fake: FakeServer, editor: Editor) -> None:

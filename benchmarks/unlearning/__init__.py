@@ -1,0 +1,1 @@
+"""Unlearning methods against each other: four tasks, every method, attacks, cost, nights, gate."""
