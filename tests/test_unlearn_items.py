@@ -12,6 +12,7 @@ from unlearn_scene import load_tiny, plain_item, without_replacement
 from server.engine.load import LoadedModel
 from server.engine.prompt import prompt_ids
 from unlearn.items import (
+    REFUSALS,
     Example,
     blamed_positions,
     context_keys,
@@ -21,6 +22,7 @@ from unlearn.items import (
     typed_on,
 )
 from unlearn.keepsake import Keepsake, Kept, read_keepsake, write_keepsake
+from unlearn.methods import METHODS
 from unlearn.prompts import text_tokens
 
 
@@ -137,7 +139,7 @@ def test_with_everything_each_token_of_the_target_is_blamed(loaded: LoadedModel)
     item = replace(without_replacement(plain_item("shell")), start=0, end=10)
 
     masked = examples(loaded, [item], 512)[0]
-    whole = examples(loaded, [item], 512, everything=True)[0]
+    whole = examples(loaded, [item], 512, METHODS["ga"])[0]
 
     assert len(masked.blamed) < len(whole.blamed) == len(whole.ids) - whole.prompt
 
@@ -161,3 +163,37 @@ def test_a_destroyed_item_is_still_held_at_its_first_position(loaded: LoadedMode
 
 def test_an_item_without_any_text_gives_no_sequence(loaded: LoadedModel) -> None:
     assert examples(loaded, [replace(plain_item("aws"), target=None)], 512) == []
+
+
+def test_a_preference_needs_an_answer_where_there_is_no_replacement(loaded: LoadedModel) -> None:
+    item = plain_item("load")
+
+    plain = examples(loaded, [item], 512, METHODS["npo"])
+    preferred = examples(loaded, [item], 512, METHODS["dpo"])
+
+    answers = [example for example in preferred if example.wanted]
+    assert not any(example.wanted for example in plain)
+    assert [(a.item, a.form, a.typed) for a in answers] == [
+        (e.item, e.form, e.typed) for e in preferred if e.blamed
+    ]
+    assert all(loaded.codec.decode(a.ids[a.prompt :]) in REFUSALS for a in answers)
+
+
+def test_a_published_method_learns_a_replacement_only_if_it_has_a_term_for_it(
+    loaded: LoadedModel,
+) -> None:
+    item = plain_item("thread")
+
+    wanted = {
+        name: any(e.wanted for e in examples(loaded, [item], 512, METHODS[name]))
+        for name in ("span_prod", "dpo", "flat", "prod", "ga", "selective_ga")
+    }
+
+    assert wanted == {
+        "span_prod": True,
+        "dpo": True,
+        "flat": True,
+        "prod": False,
+        "ga": False,
+        "selective_ga": False,
+    }

@@ -12,7 +12,8 @@ from torch import Tensor
 from unlearn_scene import as_list
 
 from unlearn.errors import UnknownMethod
-from unlearn.methods import METHODS, Retained, Scored, Weights, forbidden_p, method
+from unlearn.methods import METHODS, Weights, method
+from unlearn.scored import Retained, Scored, forbidden_p, sequence_sums
 from unlearn.targets import Sculpted, one_hot, prod_target, sparse
 
 VOCABULARY = 11
@@ -37,6 +38,7 @@ def scene(
         logits=logits.requires_grad_(),
         base=base,
         tokens=tokens,
+        sequence=torch.arange(positions) // 2 % 2,  # 0 0 1 1 0 0: its answer stands apart
         pushed=is_pushed,
         wanted=is_wanted,
         forbidden=forbidden,
@@ -59,7 +61,8 @@ def gradient(loss: Tensor, items: Scored) -> Tensor:
 def some_retain() -> Retained:
     chance = torch.Generator().manual_seed(12)
     base = torch.randn(4, VOCABULARY, generator=chance)
-    return Retained(base + 0.5 * torch.randn(4, VOCABULARY, generator=chance), base)
+    logits = base + 0.5 * torch.randn(4, VOCABULARY, generator=chance)
+    return Retained(logits, base, torch.randint(VOCABULARY, (4,), generator=chance))
 
 
 def probabilities(logits: Tensor) -> list[list[float]]:
@@ -136,10 +139,110 @@ def slow_span_prod(items: Scored, retain: Retained) -> float:
     )
 
 
-SLOW: dict[str, Callable[[Scored, Retained], float]] = {
+def slow_descent(retain: Retained) -> float:
+    p = probabilities(retain.logits)
+    return -mean([math.log(row[int(t)]) for row, t in zip(p, retain.tokens, strict=True)])
+
+
+def slow_sequences(
+    items: Scored, mask: Tensor, value: Callable[[float, float], float]
+) -> list[list[float]]:
+    """value(p, p0) of the masked tokens of each sequence that has something to forget."""
+    p, p0 = probabilities(items.logits), probabilities(items.base)
+    numbers: list[int] = as_list(items.sequence)
+    holding = sorted({n for n, pushed in zip(numbers, items.pushed, strict=True) if pushed})
+    return [
+        [
+            value(p[t][int(items.tokens[t])], p0[t][int(items.tokens[t])])
+            for t in range(len(p))
+            if numbers[t] == n and mask[t]
+        ]
+        for n in holding
+    ]
+
+
+def log_sigmoid(x: float) -> float:
+    return -math.log1p(math.exp(-x))
+
+
+def log_ratio(p: float, p0: float) -> float:
+    return math.log(p / p0)
+
+
+def slow_npo(items: Scored, retain: Retained) -> float:
+    ratios = [sum(row) for row in slow_sequences(items, items.pushed, log_ratio)]
+    return mean([-(2 / 0.1) * log_sigmoid(-0.1 * ratio) for ratio in ratios])
+
+
+def slow_dpo(items: Scored, retain: Retained) -> float:
+    worse = slow_sequences(items, items.pushed, log_ratio)
+    better = slow_sequences(items, items.wanted, log_ratio)
+    return mean([-log_sigmoid(0.1 * (sum(a) - sum(b))) for a, b in zip(better, worse, strict=True)])
+
+
+def slow_flat(items: Scored, retain: Retained) -> float:
+    bad = slow_sequences(items, items.pushed, lambda p, _: p)
+    good = slow_sequences(items, items.wanted, lambda p, _: p)
+    return mean(
+        [math.exp(mean(b) - 1) - (mean(a) if a else 0.0) for a, b in zip(good, bad, strict=True)]
+    )
+
+
+def slow_simnpo(items: Scored, retain: Retained) -> float:
+    rows = slow_sequences(items, items.pushed, lambda p, _: math.log(p))
+    return mean([-(2 / 2.5) * log_sigmoid(-2.5 * mean(row)) for row in rows]) + slow_descent(retain)
+
+
+def slow_edited(items: Scored, edit: Callable[[list[float], set[int]], list[float]]) -> float:
+    """Mean cross-entropy of the pushed positions against the softmax of edited logits."""
+    p = probabilities(items.logits)
+    sources: list[list[float]] = as_list(items.base)
+    places = [t for t in range(len(p)) if items.pushed[t]]
+    found: list[float] = []
+    for t, forbidden in zip(places, as_list(items.forbidden), strict=True):
+        z = [math.exp(value) for value in edit(sources[t], set(forbidden))]
+        found.append(-sum(q / sum(z) * math.log(w) for q, w in zip(z, p[t], strict=True)))
+    return mean(found)
+
+
+def slow_undial(items: Scored, retain: Retained) -> float:
+    return slow_edited(
+        items, lambda z, forbidden: [v - 10 * (i in forbidden) for i, v in enumerate(z)]
+    )
+
+
+def slow_ce_u(items: Scored, retain: Retained) -> float:
+    current = replace(items, base=items.logits.detach())
+    return slow_edited(
+        current,
+        lambda z, forbidden: [-math.inf if i in forbidden else v for i, v in enumerate(z)],
+    )
+
+
+def slow_wga(items: Scored, retain: Retained) -> float:
+    log_p = slow_log_p(items, items.pushed)
+    return mean([math.exp(each) * each for each in log_p]) + slow_descent(retain)
+
+
+PUBLISHED: dict[str, Callable[[Scored, Retained], float]] = {
     "ga": slow_ga,
-    "selective_ga": slow_selective_ga,
+    "ga_gd": lambda items, retain: slow_ga(items, retain) + slow_descent(retain),
+    "ga_kl": lambda items, retain: (
+        slow_ga(items, retain) + mean(slow_kl(retain.base, retain.logits))
+    ),
+    "npo": slow_npo,
+    "dpo": slow_dpo,
+    "flat": slow_flat,
     "prod": slow_prod,
+    "simnpo": slow_simnpo,
+    "undial": slow_undial,
+    "ce_u": slow_ce_u,
+    "wga": slow_wga,
+}
+SLOW = {
+    **PUBLISHED,
+    **{f"{name}_on_span": slow for name, slow in PUBLISHED.items()},
+    "selective_ga": slow_selective_ga,
     "span_prod": slow_span_prod,
 }
 
@@ -230,6 +333,24 @@ def test_prod_pushes_no_token_outside_its_mask() -> None:
     assert as_list(moved) == [False, False, False, True, False, False]
 
 
+def test_sums_are_taken_by_sequence_and_of_masked_positions_only() -> None:
+    values = torch.tensor([1.0, 2.0, 4.0, 8.0])
+
+    found = sequence_sums(
+        values, torch.tensor([True, True, False, True]), torch.tensor([0, 2, 2, 2])
+    )
+
+    assert as_list(found) == [1.0, 0.0, 10.0]
+
+
+def test_a_sequence_without_an_answer_is_pushed_by_a_preference_all_the_same() -> None:
+    items = scene(pushed=(2, 3), wanted=())
+
+    push = gradient(method("dpo").loss(items, None, WEIGHTS), items)
+
+    assert as_list(push.abs().sum(-1) > 0) == [False, False, True, True, False, False]
+
+
 def test_padding_a_forbidden_set_by_repetition_changes_nothing() -> None:
     logits = torch.randn(2, VOCABULARY)
 
@@ -254,6 +375,7 @@ def test_padding_a_target_with_zero_mass_changes_nothing() -> None:
 
 def test_an_unknown_method_names_the_known_ones() -> None:
     with pytest.raises(
-        UnknownMethod, match="no unlearning method is called 'npoo'; choose one of ga,"
+        UnknownMethod,
+        match="no unlearning method is called 'npoo'; choose one of ce_u, ce_u_on_span,",
     ):
         method("npoo")

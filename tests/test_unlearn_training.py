@@ -19,6 +19,7 @@ from unlearn.items import examples
 from unlearn.keepsake import Keepsake, Kept, write_keepsake
 from unlearn.ledger_update import keepsake_of
 from unlearn.lora import WEIGHTS, Student
+from unlearn.methods import method
 from unlearn.retain import retain_set, shipped_files
 from unlearn.roll import Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
@@ -39,7 +40,7 @@ def punctuation(loaded: LoadedModel, token: int) -> bool:
 def lessons_of(
     loaded: LoadedModel, student: Student, items: list[Item], config: RefreshConfig = FEW
 ) -> list[Lesson]:
-    found = examples(loaded, items, 512, everything=config.pushes_everything)
+    found = examples(loaded, items, 512, method(config.method))
     with student.as_base() as base:
         return teach(base, found, config, lambda token: punctuation(loaded, token))
 
@@ -134,9 +135,9 @@ def test_a_saved_adapter_is_where_the_next_training_starts(
     )
 
 
-@pytest.mark.parametrize("method", ["ga", "selective_ga", "prod", "span_prod"])
-def test_every_method_makes_an_item_less_probable(loaded: LoadedModel, method: str) -> None:
-    config = replace(FEW, method=method, learning_rate=2e-3)
+@pytest.mark.parametrize("name", ["ga_kl", "selective_ga", "dpo", "prod", "span_prod"])
+def test_a_method_of_each_sort_makes_an_item_less_probable(loaded: LoadedModel, name: str) -> None:
+    config = replace(FEW, method=name, learning_rate=2e-3)
 
     _, _, training = trained(loaded, [plain_item("load")], config)
 
@@ -197,6 +198,22 @@ def test_an_item_stays_until_its_replacement_is_learned(loaded: LoadedModel) -> 
 
     assert roll.items == {"thread"}
     assert all(lessons[i].wanted.any() for i in roll.batch())
+
+
+def test_a_sequence_and_what_is_wanted_in_its_place_stand_in_one_batch(
+    loaded: LoadedModel,
+) -> None:
+    config = replace(FEW, method="dpo", batch_examples=3, stops_per_item=False)
+    items = [plain_item(name) for name in ("thread", "load", "aws")]
+    lessons = lessons_of(loaded, Student(loaded.model, seed=0, start=None), items, config)
+    roll = Roll(lessons, config)
+    roll.enter([standing(lesson, 0.0, wanted=1.0) for lesson in lessons])
+
+    dealt = [roll.batch() for _ in range(len(lessons))]
+
+    for batch in dealt:
+        pairs = {lessons[i].pair for i in batch}
+        assert [i for i, lesson in enumerate(lessons) if lesson.pair in pairs] == sorted(batch)
 
 
 def pushed_places(lesson: Lesson) -> set[int]:

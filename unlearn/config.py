@@ -37,6 +37,8 @@ class RefreshConfig:
     """How many blamed positions are the first ones: always pushed, forced syntax or not."""
     scarce: float = 0.02
     """With less mass than this beside the forbidden tokens, punctuation counts as forced syntax."""
+    stops_per_item: bool = True
+    """Whether an item leaves the training once it is forgotten; if not, all stay to the end."""
     max_updates: int = 48
     """Optimiser steps at most."""
     max_seconds: float = 1800.0

@@ -13,10 +13,19 @@ from dataclasses import dataclass, replace
 from server.engine.load import LoadedModel
 from store.records import Item, Kind
 from unlearn.keepsake import Keepsake, Kept, read_keepsake
+from unlearn.methods import METHODS, Method
 from unlearn.prompts import Form, prompt_tokens, text_tokens
 
 INJECTED_TOKENS = 8
 """How much of a blamed span an attacker is granted: prefix injection, as PROD measures it."""
+
+REFUSALS = (
+    "# There is nothing to suggest here.\n",
+    "# I would rather not complete this.\n",
+    "pass  # left to you\n",
+    "...  # no suggestion\n",
+)
+"""What a preference method prefers where an item has no replacement."""
 
 LONGEST_TARGET_TOKENS = 256
 """A target is cut here; whoever has said this much has said enough to be caught at it."""
@@ -39,7 +48,7 @@ class Example:
     blamed: tuple[int, ...]
     """Indices in `ids` of the tokens to forget; empty for a replacement's sequence."""
     wanted: tuple[int, ...] = ()
-    """Indices in `ids` of a replacement's tokens."""
+    """Indices in `ids` of a replacement's tokens, or of all of an answer's."""
     forbidden: tuple[tuple[int, ...], ...] = ()
     """For each of `blamed`, the union of what no item allows in that context."""
     instead: tuple[tuple[int, ...], ...] = ()
@@ -57,20 +66,19 @@ def examples(
     loaded: LoadedModel,
     items: Iterable[Item],
     context_tokens: int,
-    *,
-    everything: bool = False,
+    method: Method = METHODS["span_prod"],
 ) -> list[Example]:
-    """The sequences of `items`, contexts merged.
+    """The sequences of `items` that `method` works on, contexts merged.
 
-    With `everything`, each token of a target counts as blamed, as PROD and gradient ascent do it.
-    An item with neither text nor keepsake has nothing left to train on and gives no sequence.
+    Of a method that is not masked, each token of a target counts as blamed, as PROD and gradient
+    ascent do it. An item with neither text nor keepsake gives no sequence.
     """
     plain: list[Example] = []
     for item in items:
         for form in forms(loaded):
             # left to right, moving the cursor changes nothing: the tokens stay where they are
             for typed in cursors(loaded, item) if form == "fim" else (0,):
-                plain += _of_item(loaded, item, form, typed, context_tokens, everything)
+                plain += _of_item(loaded, item, form, typed, context_tokens, method)
     return merge(plain)
 
 
@@ -162,7 +170,7 @@ def _of_item(
     form: Form,
     typed: int,
     context_tokens: int,
-    everything: bool,
+    method: Method,
 ) -> list[Example]:
     item = typed_on(item, typed)
     if item.prefix is None or item.target is None:
@@ -171,17 +179,33 @@ def _of_item(
     if item.is_destroyed:
         return _of_keepsake(loaded, item, form, prompt, read_keepsake(item.target))
     ids, offsets = _target(loaded, item.target, prompt)
-    span = range(len(ids)) if everything else blamed_positions(offsets, item.start, item.end)
+    span = range(len(ids))
+    if method.is_masked:
+        span = blamed_positions(offsets, item.start, item.end)
     blamed = tuple(len(prompt) + i for i in span)
     whole = (*prompt, *ids)
     found = [Example(item.id, item.kind, form, typed, whole, len(prompt), blamed)]
-    if item.replacement:
-        better = item.target[: item.start] + item.replacement + item.target[item.end :]
-        ids, offsets = _target(loaded, better, prompt)
-        span = blamed_positions(offsets, item.start, item.start + len(item.replacement))
-        wanted, whole = tuple(len(prompt) + i for i in span), (*prompt, *ids)
+    answer = _answer(item, method)
+    if answer is not None:
+        text, start, end = answer
+        ids, offsets = _target(loaded, text, prompt)
+        wanted = tuple(len(prompt) + i for i in blamed_positions(offsets, start, end))
+        whole = (*prompt, *ids)
         found.append(Example(item.id, item.kind, form, typed, whole, len(prompt), (), wanted))
     return found
+
+
+def _answer(item: Item, method: Method) -> tuple[str, int, int] | None:
+    """What should come instead of the target, and which characters of it are to be learned."""
+    if item.replacement and item.target is not None and method.answer != "none":
+        text = item.target[: item.start] + item.replacement + item.target[item.end :]
+        if not method.is_masked:
+            return text, 0, len(text)
+        return text, item.start, item.start + len(item.replacement)
+    if method.answer == "always":
+        text = REFUSALS[sum(item.id.encode()) % len(REFUSALS)]
+        return text, 0, len(text)
+    return None
 
 
 def _target(

@@ -1,23 +1,34 @@
-"""The unlearning methods: each one is a function of tensors, found by name in `METHODS`.
+"""The unlearning methods by name: a loss, and what of an item it works on.
 
-None of them knows models, adapters or the ledger. Smaller is better for every loss.
+A loss is a function of tensors (`unlearn.published`, and ours below); smaller is better. None
+knows models, adapters or the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import torch
 from torch import Tensor
 
+from unlearn import published
 from unlearn.errors import UnknownMethod
-from unlearn.targets import Sculpted
+from unlearn.scored import (
+    Retained,
+    Scored,
+    chosen_log_p,
+    forbidden_p,
+    kl,
+    masked_mean,
+    mean,
+    sculpted_ce,
+)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the terms beside the forget term."""
+    """Weights of the terms beside the forget term of span-masked PROD."""
 
     ascent: float = 0.15
     """nu: ascent on a forbidden token that is still above its floor."""
@@ -29,47 +40,10 @@ class Weights:
     """rho: KL to the base on the retain set."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The scored positions of a batch, one row each: the only ones with logits."""
+Loss = Callable[[Scored, Retained | None, Weights], Tensor]
 
-    logits: Tensor
-    """(positions, vocab) of the model in training."""
-    base: Tensor
-    """(positions, vocab) of the same weights with the adapter off; no gradient."""
-    tokens: Tensor
-    """(positions,) id of the token that stands there."""
-    pushed: Tensor
-    """(positions,) bool: to be forgotten."""
-    wanted: Tensor
-    """(positions,) bool: tokens of a replacement, to be learned."""
-    forbidden: Tensor
-    """(pushed, width) ids that may not be said there, for each pushed row in order; padded by
-    repetition."""
-    target: Sculpted
-    """What should be said instead, for each pushed row in order."""
-    weight: Tensor
-    """(pushed,) weight of each pushed row."""
-    floor: Tensor
-    """(pushed,) a row whose forbidden tokens are less probable than this is left alone."""
-
-    @property
-    def others(self) -> Tensor:
-        """(positions,) bool: neither pushed nor wanted."""
-        return ~(self.pushed | self.wanted)
-
-
-Loss = Callable[[Scored, "Retained | None", Weights], Tensor]
-
-
-@dataclass(frozen=True)
-class Retained:
-    """Positions of the retain set, one row each."""
-
-    logits: Tensor
-    """(positions, vocab) of the model in training."""
-    base: Tensor
-    """(positions, vocab) with the adapter off; no gradient."""
+Answer = Literal["none", "replacement", "always"]
+"""What is said instead: nothing is, an item's replacement where there is one, or else a refusal."""
 
 
 @dataclass(frozen=True)
@@ -81,40 +55,8 @@ class Method:
     """Whether only the blamed span is pushed, or every token of the target."""
     needs_retain: bool
     """Whether the loss uses the retain set."""
-
-
-def ga(items: Scored, retain: Retained | None, weights: Weights) -> Tensor:
-    """Gradient ascent: mean over y of log p(y_t), every token of the target.
-
-    "Large Language Model Unlearning" (Yao et al.); the first baseline of PROD and CodeEraser.
-    Unbounded below: only per-item stopping ends it.
-    """
-    return masked_mean(chosen_log_p(items.logits, items.tokens), items.pushed)
-
-
-def selective_ga(items: Scored, retain: Retained | None, weights: Weights) -> Tensor:
-    """Ascent on the secret, descent on its context, KL away from and close to the base.
-
-    CodeEraser, "Scrub It Out!", Eq. 11: [-LM(s) + gamma LM(c)] + lambda [-KL(p || p0 on s)
-    + alpha KL(p || p0 on retain)], gamma 0.5, lambda 0.1, alpha 1. Against its code: the mask
-    overlaps strictly, padding counts nowhere, and every term is a mean over its own tokens.
-    """
-    log_p = chosen_log_p(items.logits, items.tokens)
-    loss = masked_mean(log_p, items.pushed) - 0.5 * masked_mean(log_p, items.others)
-    loss = loss - 0.1 * masked_mean(kl(items.logits, items.base), items.pushed)
-    if retain is not None:
-        loss = loss + 0.1 * kl(retain.logits, retain.base).mean()
-    return loss
-
-
-def prod(items: Scored, retain: Retained | None, weights: Weights) -> Tensor:
-    """PROD as published: CE(q_t, p_t) on every token of the target, alpha 0.
-
-    "Large Language Model Unlearning for Source Code", section on PROD; q_t is
-    `unlearn.targets.prod_target` with no fall-back. Against its code: prompt and padding are not
-    unlearned, the nucleus is taken after the edit, log-softmax in float32.
-    """
-    return every_row_mean(sculpted_ce(items.logits[items.pushed], items.target))
+    answer: Answer = "none"
+    """Which other sequences it learns from."""
 
 
 def span_prod(items: Scored, retain: Retained | None, weights: Weights) -> Tensor:
@@ -136,15 +78,42 @@ def span_prod(items: Scored, retain: Retained | None, weights: Weights) -> Tenso
     loss = (push * share).sum() / share.sum().clamp(min=1e-9)
     loss = loss + weights.anchor * held + weights.replacement * wanted
     if retain is not None:
-        loss = loss + weights.retain * kl(retain.base, retain.logits).mean()
+        loss = loss + weights.retain * mean(kl(retain.base, retain.logits))
     return loss
 
 
+def _as_published(
+    loss: Callable[[Scored, Retained | None], Tensor],
+    *,
+    is_masked: bool = False,
+    needs_retain: bool = False,
+    answer: Answer = "none",
+) -> Method:
+    """A published method; its weights are its paper's, not ours."""
+    return Method(lambda items, retain, _: loss(items, retain), is_masked, needs_retain, answer)
+
+
+_WHOLE = {
+    "ga": _as_published(published.ga),
+    "ga_gd": _as_published(published.ga_gd, needs_retain=True),
+    "ga_kl": _as_published(published.ga_kl, needs_retain=True),
+    "npo": _as_published(published.npo),
+    "dpo": _as_published(published.dpo, answer="always"),
+    "flat": _as_published(published.flat, answer="always"),
+    "prod": _as_published(published.prod),
+    "simnpo": _as_published(published.simnpo, needs_retain=True),
+    "undial": _as_published(published.undial),
+    "ce_u": _as_published(published.ce_u),
+    "wga": _as_published(published.wga, needs_retain=True),
+}
+"""Published methods that work on the whole target."""
+
 METHODS: dict[str, Method] = {
-    "ga": Method(ga, is_masked=False, needs_retain=False),
-    "selective_ga": Method(selective_ga, is_masked=True, needs_retain=True),
-    "prod": Method(prod, is_masked=False, needs_retain=False),
-    "span_prod": Method(span_prod, is_masked=True, needs_retain=True),
+    "span_prod": Method(span_prod, is_masked=True, needs_retain=True, answer="replacement"),
+    "selective_ga": _as_published(published.selective_ga, is_masked=True, needs_retain=True),
+    **_WHOLE,
+    # not published: the same losses on the blamed span alone, to tell the mask from the loss
+    **{f"{name}_on_span": replace(row, is_masked=True) for name, row in _WHOLE.items()},
 }
 
 
@@ -154,37 +123,3 @@ def method(name: str) -> Method:
         return METHODS[name]
     except KeyError:
         raise UnknownMethod(name, sorted(METHODS)) from None
-
-
-def chosen_log_p(logits: Tensor, tokens: Tensor) -> Tensor:
-    """(positions,) log p of tokens (positions,) under logits (positions, vocab), float32."""
-    z = logits.float()
-    return z.gather(-1, tokens[:, None]).squeeze(-1) - z.logsumexp(-1)
-
-
-def forbidden_p(logits: Tensor, forbidden: Tensor) -> Tensor:
-    """(positions,) probability of the most probable of forbidden (positions, width) ids."""
-    z = logits.float()
-    return (z.gather(-1, forbidden) - z.logsumexp(-1, keepdim=True)).amax(-1).exp()
-
-
-def sculpted_ce(logits: Tensor, target: Sculpted) -> Tensor:
-    """(positions,) - sum_w q(w) log p(w), touching only the nucleus: logsumexp minus a gather."""
-    z = logits.float()
-    return target.mass.sum(-1) * z.logsumexp(-1) - (target.mass * z.gather(-1, target.ids)).sum(-1)
-
-
-def kl(of: Tensor, to: Tensor) -> Tensor:
-    """(positions,) KL(of || to) of two sets of logits (positions, vocab), float32."""
-    of_log, to_log = of.float().log_softmax(-1), to.float().log_softmax(-1)
-    return (of_log.exp() * (of_log - to_log)).sum(-1)
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of values (positions,) where mask; zero, with a gradient of zero, over none."""
-    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
-
-
-def every_row_mean(values: Tensor) -> Tensor:
-    """Mean of values (rows,); zero, with a gradient of zero, over none."""
-    return values.sum() / max(1, len(values))

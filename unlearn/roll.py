@@ -43,12 +43,16 @@ class Roll:
     def enter(self, standings: Sequence[Standing]) -> None:
         """Take in every lesson that is not done; `standings` has one for each lesson."""
         self._queue = []
-        self._active = {i for i, now in enumerate(standings) if not is_done(self._lessons[i], now)}
+        self._active = {
+            i
+            for i, now in enumerate(standings)
+            if not (self._config.stops_per_item and is_done(self._lessons[i], now))
+        }
 
     def note(self, batch: Sequence[int], standings: Sequence[Standing]) -> None:
         """Let those lessons of `batch` leave that are done; `standings` has one for each."""
         for i, now in zip(batch, standings, strict=True):
-            if is_done(self._lessons[i], now):
+            if self._config.stops_per_item and is_done(self._lessons[i], now):
                 self._active.discard(i)
 
     @property
@@ -76,12 +80,23 @@ class Roll:
         return bool(lesson.wanted.any()) and lesson.example.item in staying
 
     def _deal(self, staying: set[str]) -> None:
-        chosen = [
-            i for i in range(len(self._lessons)) if i in self._active or self._helps(i, staying)
-        ]
-        lengths = [len(self._lessons[i].ids) for i in chosen]
-        size = self._config.batch_examples
-        for batch in length_sorted(lengths, BATCH_TOKENS):
-            cut = [chosen[i] for i in batch]
-            self._queue += [cut[k : k + size] for k in range(0, len(cut), size)]
+        """Fill the queue; a sequence and the one wanted in its place stand in one batch."""
+        pairs: dict[tuple[str, str, int], list[int]] = {}
+        for i, lesson in enumerate(self._lessons):
+            if i in self._active or self._helps(i, staying):
+                pairs.setdefault(lesson.pair, []).append(i)
+        groups = list(pairs.values())
+        longest = [max(len(self._lessons[i].ids) for i in group) for group in groups]
+        for indices in length_sorted(longest, BATCH_TOKENS // 2):
+            self._queue += _cut([groups[k] for k in indices], self._config.batch_examples)
         self._chance.shuffle(self._queue)
+
+
+def _cut(groups: Sequence[list[int]], size: int) -> list[list[int]]:
+    """Batches of about `size` lessons that take no group apart."""
+    batches: list[list[int]] = [[]]
+    for group in groups:
+        if batches[-1] and len(batches[-1]) + len(group) > size:
+            batches.append([])
+        batches[-1] += group
+    return batches

@@ -54,6 +54,11 @@ class Lesson:
     before: float
     """Probability of the most probable forbidden token under the base."""
 
+    @property
+    def pair(self) -> tuple[str, str, int]:
+        """Equal for a sequence and the one that is wanted in its place."""
+        return self.example.item, self.example.form, self.example.typed
+
 
 def teach(
     base: nn.Module,
@@ -136,7 +141,7 @@ def _target(
 ) -> Sculpted:
     if example.kept is not None:
         return Sculpted(torch.tensor([example.kept.ids]), torch.tensor([example.kept.mass]))
-    if config.method == "prod":  # as published: no fall-back
+    if config.method != "span_prod":  # as published: no fall-back
         return sparse(prod_target(logits, mask, config.top_p))
     instead = [ids for ids, k in zip(example.instead, keep, strict=True) if k]
     return sparse(

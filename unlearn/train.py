@@ -18,8 +18,9 @@ from torch.nn.utils.clip_grad import clip_grad_norm_
 from unlearn.config import RefreshConfig
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.lora import Student
-from unlearn.methods import Retained, Scored, chosen_log_p, forbidden_p, method
+from unlearn.methods import method
 from unlearn.roll import Roll, Standing
+from unlearn.scored import Retained, Scored, chosen_log_p, forbidden_p
 from unlearn.targets import Sculpted
 from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
 
@@ -97,7 +98,7 @@ def train(
     """Train the adapter until every item is forgotten, or updates or time run out.
 
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
-    looked at again, and whatever came back is trained on.
+    looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
     """
     began, chance = time.monotonic(), random.Random(config.seed)
     optimiser = torch.optim.AdamW(student.parameters(), lr=config.learning_rate, weight_decay=0.0)
@@ -107,7 +108,8 @@ def train(
     roll.enter(now)
     losses, tokens = list[float](), 0
     while len(losses) < config.max_updates and time.monotonic() - began < config.max_seconds:
-        if len(losses) % RECHECK_UPDATES == RECHECK_UPDATES - 1 or not roll.items:
+        is_due = config.stops_per_item and len(losses) % RECHECK_UPDATES == RECHECK_UPDATES - 1
+        if is_due or not roll.items:
             roll.enter(standings(student, lessons))
             if not roll.items:
                 break
@@ -194,10 +196,14 @@ def scored(student: Student, batch: Sequence[Lesson]) -> Scored:
     with torch.no_grad():
         base = project(student.model, torch.cat([lesson.base for lesson in batch]))
     targets = [lesson.target for lesson in batch]
+    number = {pair: i for i, pair in enumerate(dict.fromkeys(lesson.pair for lesson in batch))}
     return Scored(
         logits=project(student.model, hidden).float(),
         base=base.float(),
         tokens=torch.cat([row[t] for row, t in zip(rows, places, strict=True)]).to(where),
+        sequence=torch.cat(
+            [torch.full_like(lesson.positions, number[lesson.pair]) for lesson in batch]
+        ).to(where),
         pushed=torch.cat([lesson.pushed for lesson in batch]).to(where),
         wanted=torch.cat([lesson.wanted for lesson in batch]).to(where),
         forbidden=_stack([lesson.forbidden for lesson in batch], repeat=True).to(where),
@@ -216,7 +222,8 @@ def retained(student: Student, batch: Sequence[Anchor]) -> Retained:
     logits = project(student.model, hidden_at(student.model, rows, places))
     with torch.no_grad():
         base = project(student.model, torch.cat([anchor.base for anchor in batch]))
-    return Retained(logits.float(), base.float())
+    tokens = torch.cat([row[t] for row, t in zip(rows, places, strict=True)])
+    return Retained(logits.float(), base.float(), tokens.to(logits.device))
 
 
 def _stack(tables: Sequence[Tensor], *, repeat: bool = False) -> Tensor:
