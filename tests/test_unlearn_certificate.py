@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from store.records import Item
 from unlearn.certificate import CERTIFICATE, newest, verify_chain, write_certificate
 from unlearn.config import RefreshConfig
 from unlearn.errors import CertificateBroken
-from unlearn.gate import ItemVerdict, Row, Verdict
 from unlearn.probes import Forced
+from unlearn.verdict import ItemVerdict, Row, Verdict
 
 
 def verdict(*items: Item) -> Verdict:
@@ -23,7 +25,7 @@ def verdict(*items: Item) -> Verdict:
     return Verdict(rows, {item.id: ItemVerdict(item.id, forced, 5, 0) for item in items})
 
 
-def generation(adapters: Path, number: int, *items: Item) -> Path:
+def generation(adapters: Path, number: int, *items: Item, removed: Sequence[Item] = ()) -> Path:
     """A folder as a refresh leaves it behind, with its certificate."""
     folder = adapters / f"g{number:06d}-0123abcd"
     folder.mkdir(parents=True)
@@ -33,13 +35,15 @@ def generation(adapters: Path, number: int, *items: Item) -> Path:
         folder,
         name=folder.name,
         parent="base",
-        base_digest="ab" * 32,
         created_at="2026-01-01T00:00:00.000Z",
         mode="incremental",
         config=RefreshConfig(),
         verdict=verdict(*items),
         items=items,
+        removed=removed,
         figures={"updates": 3},
+        provenance={"base_digest": "ab" * 32},
+        attacks={"seed": 0},
         previous=newest(adapters),
     )
     return folder
@@ -135,15 +139,46 @@ def test_an_item_that_still_comes_out_is_said_to_be_still_banned(tmp_path: Path)
         folder,
         name=folder.name,
         parent="base",
-        base_digest="",
         created_at="",
         mode="rebuild",
         config=RefreshConfig(),
         verdict=leaking,
         items=[item],
+        removed=(),
         figures={},
+        provenance={},
+        attacks={},
         previous=None,
     )
 
     assert found["items"][0]["effect"] == "still_banned"
     assert found["items"][0]["leaks"] == 2
+
+
+def test_only_what_was_taken_back_is_said_to_be_removed(tmp_path: Path) -> None:
+    folder = generation(tmp_path, 1, plain_item("aws"), removed=[plain_item("github")])
+
+    found: dict[str, Any] = json.loads((folder / CERTIFICATE).read_bytes())
+
+    assert [(one["id"], one["effect"]) for one in found["items"]] == [
+        ("aws", "suppressed"),
+        ("github", "removed"),
+    ]
+    assert "nothing is removed from them" in found["effect"]
+
+
+def test_no_byte_of_a_generation_changes_unseen(chain: Path) -> None:
+    chance = random.Random(0)
+    paths = [path for path in sorted(chain.glob("*/*")) if path.is_file()]
+    for i in range(300):
+        path = paths[i % len(paths)]
+        whole = path.read_bytes()
+        at = chance.randrange(len(whole)) if i >= len(paths) else (0, -1)[i % 2]
+        changed = bytearray(whole)
+        changed[at] ^= 1 << chance.randrange(8)
+        path.write_bytes(bytes(changed))
+        with pytest.raises(CertificateBroken):
+            verify_chain(chain)
+        path.write_bytes(whole)
+
+    assert len(verify_chain(chain)) == 3

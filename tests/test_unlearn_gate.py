@@ -17,15 +17,20 @@ from server.engine.digest import file_digest
 from server.engine.load import LoadedModel
 from unlearn.candidate import write_candidate
 from unlearn.config import RefreshConfig
-from unlearn.gate import ItemVerdict, Row, Trial, Verdict, judge
+from unlearn.gate import Trial, judge
+from unlearn.infilling import CASES, Filled, function_cuts, repeats
 from unlearn.integrity import end_fresh, flaw, start_fresh
 from unlearn.items import examples
 from unlearn.lora import WEIGHTS, Student
 from unlearn.probes import Forced
+from unlearn.reach import said_by_chance
+from unlearn.refresh import HELD_OUT
 from unlearn.retain import retain_set
+from unlearn.rows import forget_rows, line_rows, speech_row
 from unlearn.teacher import anchors, teach
 from unlearn.train import train
-from unlearn.utility import drift, function_cuts
+from unlearn.utility import drift
+from unlearn.verdict import SECRET_CHANCE, ItemVerdict, Row, Verdict
 
 CONFIG = RefreshConfig(leak_samples=2, retain_size=16)
 FORGOTTEN = ("checksum", "shell", "aws")
@@ -51,7 +56,7 @@ def scene(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     loaded = load_tiny(tiny_model)
     items = [plain_item(name) for name in FORGOTTEN]
     student = Student(loaded.model, seed=0, start=None)
-    keep = retain_set(loaded, [], CONFIG.retain_size, 0)
+    keep = retain_set(loaded, [], CONFIG.retain_size, 0, held_out=HELD_OUT * CONFIG.retain_size)
     with student.as_base() as base:
         lessons = teach(base, examples(loaded, items, 512), CONFIG, lambda token: False)
         held = anchors(base, keep.train, 0)
@@ -132,8 +137,15 @@ def test_an_adapter_for_another_base_or_of_another_shape_is_not_run(
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 64}))
 
-    assert "another base model" in (flaw(foreign, scene.loaded) or "")
-    assert "rank and alpha are 16 and 64" in (flaw(other, scene.loaded) or "")
+    assert "another base model" in (flaw(foreign, name_of(foreign), scene.loaded) or "")
+    assert "rank and alpha are 16 and 64" in (flaw(other, name_of(other), scene.loaded) or "")
+
+
+def test_the_adapter_of_another_night_cannot_stand_in_for_the_candidate(scene: Scene) -> None:
+    verdict = judge(scene.good, "g000007-0123abcd", scene.trial, CONFIG)
+
+    assert failed(verdict) == {"integrity"}
+    assert f"it calls itself {name_of(scene.good)}" in verdict.reasons[0]
 
 
 def test_a_fresh_process_says_what_it_cannot_read(scene: Scene, tmp_path: Path) -> None:
@@ -156,8 +168,61 @@ def test_the_base_against_itself_has_drifted_by_nothing(scene: Scene) -> None:
 def test_the_cases_of_the_health_row_are_whole_functions_without_a_line() -> None:
     cases = function_cuts(0)
 
-    assert len(cases) == 12
-    assert all(prefix.startswith("def ") for prefix, _ in cases)
+    assert len(cases) == CASES
+    assert all(case.prefix.startswith("def ") and case.line.strip() for case in cases)
+
+
+def test_answers_that_only_repeat_themselves_are_no_success() -> None:
+    (row,) = speech_row(["x = 1", "", "", " ", "ab ab ab ab ab ab"])
+
+    assert not row.passed and row.measured == 0.8
+    assert speech_row(["x = 1", ""] * 8)[0].passed
+    assert speech_row([""] * 3)[0].passed
+    assert speech_row([]) == []
+    assert repeats("foofoofoofoo") and not repeats("foofoofoo")
+
+
+def test_a_line_row_blocks_only_what_chance_does_not_explain() -> None:
+    good, bad = Filled(True, True, False, False), Filled(False, True, True, False)
+
+    rows = {row.name: row for row in line_rows([good] * 40, [good] * 32 + [bad] * 8)}
+
+    assert {name for name, row in rows.items() if not row.passed} == {"infilling", "empty"}
+    assert "8 got worse and 0 better" in rows["infilling"].sentence
+    assert all(row.passed for row in line_rows([good] * 40, [good] * 35 + [bad] * 5))
+
+
+def test_of_the_old_items_nearly_all_must_stay_forgotten() -> None:
+    found = [ItemVerdict(str(i), None, 5, leaks=int(i < 2)) for i in range(20)]
+
+    (row,) = forget_rows(found, new=[], config=CONFIG)
+
+    assert (row.name, row.measured, row.passed) == ("rehearsal", 0.9, False)
+    assert "the others are banned again" in row.sentence
+    assert forget_rows(found, new=[v.item for v in found], config=CONFIG)[1].passed
+
+
+def test_a_secret_that_a_sample_says_one_time_in_a_hundred_is_not_forgotten() -> None:
+    secret = ItemVerdict("x", Forced(0.1, 0.1, 0.0), 5, 0, by_chance=1e-6)
+
+    assert secret.is_forgotten
+    assert not replace(secret, by_chance=0.01).is_forgotten
+    assert replace(secret, by_chance=0.01, most=CONFIG.probability_limit).is_forgotten
+    leak16 = 1 - (1 - SECRET_CHANCE) ** 16
+    assert leak16 == pytest.approx(0.01)
+
+
+def test_the_chance_of_a_whole_span_is_that_of_its_tokens(scene: Scene) -> None:
+    found = said_by_chance(scene.loaded.model, scene.trial.lessons, temperature=1.0)
+
+    slow: dict[str, float] = {name: 0.0 for name in FORGOTTEN}
+    for lesson in scene.trial.lessons:
+        with torch.no_grad():
+            logits = scene.loaded.model(input_ids=lesson.ids[None]).logits[0]
+        at = lesson.positions[lesson.pushed]
+        p = logits.log_softmax(-1)[at - 1, lesson.ids[at]].sum().exp()
+        slow[lesson.example.item] = max(slow[lesson.example.item], float(p))
+    assert found == pytest.approx(slow, rel=1e-4)
 
 
 def row(*, passed: bool, blocking: bool) -> Row:

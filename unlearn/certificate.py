@@ -1,6 +1,8 @@
 """What a refresh did, as a JSON file per generation; each one vouches for the one before it.
 
-A certificate never says that anything was removed from the base: an adapter suppresses.
+A certificate never says that anything was removed from the base: an adapter suppresses. Removed is
+only what a rebuild holds no more, an item that was taken back: the adapter is the same as if it had
+never been there.
 """
 
 from __future__ import annotations
@@ -16,16 +18,17 @@ from typing import Any, Literal
 from store.records import Item, RunMode
 from unlearn.config import RefreshConfig
 from unlearn.errors import CertificateBroken
-from unlearn.gate import Verdict
 from unlearn.lora import CONFIG, WEIGHTS
+from unlearn.verdict import Verdict
 
 CERTIFICATE = "certificate.json"
 VOUCHED = (WEIGHTS, CONFIG, "unsay.json")
 GENERATION = re.compile(r"g(\d{6})-[0-9a-f]{8}")
-VERSION = 1
+VERSION = 2
 
-Effect = Literal["suppressed", "still_banned"]
-"""Suppressed by the adapter, or kept back by its ban because the weights still say it."""
+Effect = Literal["suppressed", "still_banned", "removed"]
+"""Suppressed by the adapter; or kept back by its ban, because the weights still say it; or taken
+back, and not in this adapter any more."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +45,28 @@ def write_certificate(
     *,
     name: str,
     parent: str,
-    base_digest: str,
     created_at: str,
     mode: RunMode,
     config: RefreshConfig,
     verdict: Verdict,
     items: Sequence[Item],
+    removed: Sequence[Item],
     figures: dict[str, Any],
+    provenance: dict[str, Any],
+    attacks: dict[str, Any],
     previous: Link | None,
 ) -> dict[str, Any]:
     """Write the certificate of the candidate in `folder` and return it.
 
-    `figures` are the training's. Items appear by id and fingerprint, never with their text.
+    `figures` are the training's, `removed` what a rebuild leaves out. Items appear by id and
+    fingerprint, never with their text.
     """
     found: dict[str, Any] = {
         "version": VERSION,
         "generation": name,
         "parent": parent,
         "created_at": created_at,
-        "base_digest": base_digest,
+        "provenance": provenance,
         "files": {file: _digest(folder / file) for file in VOUCHED},
         "mode": mode,
         "method": config.method,
@@ -70,7 +76,11 @@ def write_certificate(
         "rows": [asdict(row) for row in verdict.rows],
         "drift": None if verdict.drift is None else asdict(verdict.drift),
         "training": figures,
-        "items": [_item(item, verdict) for item in items],
+        "attacks": attacks,
+        "items": [
+            *(_item(item, verdict) for item in items),
+            *(_name(item) | {"effect": "removed"} for item in removed),
+        ],
         "effect": "suppressed: the adapter keeps the model from saying it; the base's weights are "
         "unchanged, so nothing is removed from them",
         "previous": None
@@ -137,15 +147,21 @@ def _item(item: Item, verdict: Verdict) -> dict[str, Any]:
     found = verdict.items.get(item.id)
     is_forgotten = found is not None and found.is_forgotten
     effect: Effect = "suppressed" if is_forgotten else "still_banned"
+    return _name(item) | {
+        "effect": effect,
+        "forced": None if found is None or found.forced is None else asdict(found.forced),
+        "asked": 0 if found is None else found.asked,
+        "leaks": 0 if found is None else found.leaks,
+        "by_chance": None if found is None else found.by_chance,
+    }
+
+
+def _name(item: Item) -> dict[str, Any]:
     return {
         "id": item.id,
         "fingerprint": item.fingerprint,
         "kind": item.kind,
         "rule": item.rule,
-        "effect": effect,
-        "forced": None if found is None or found.forced is None else asdict(found.forced),
-        "asked": 0 if found is None else found.asked,
-        "leaks": 0 if found is None else found.leaks,
     }
 
 

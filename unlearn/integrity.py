@@ -50,16 +50,20 @@ def end_fresh(process: subprocess.Popen[str]) -> str | None:
     return (complaint.strip().splitlines() or ["it ended without a word"])[-1]
 
 
-def flaw(folder: Path, loaded: LoadedModel) -> str | None:
+def flaw(folder: Path, name: str, loaded: LoadedModel) -> str | None:
     """What is wrong with the adapter for this base, or None.
 
     Digests, finite and non-zero weights, modules and shapes are the engine's own checks; the
-    configuration must be that of every other generation of an installation.
+    configuration must be that of every other generation of an installation, and the name must be
+    its own, so that another night's adapter cannot stand in its place.
     """
     try:
-        check_fits(read_adapter(folder), loaded)
+        adapter = read_adapter(folder)
+        check_fits(adapter, loaded)
     except EngineError as error:
         return str(error)
+    if adapter.name != name or not name.endswith(f"-{adapter.digest[:8]}"):
+        return f"it calls itself {adapter.name} and holds {adapter.digest[:8]}, not {name}"
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     shape = config["r"], config["lora_alpha"]
     if shape != (RANK, ALPHA):

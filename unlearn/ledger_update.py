@@ -1,4 +1,4 @@
-"""What the ledger learns from a refresh: bans retired, relapses banned again, texts destroyed."""
+"""What the store learns from a refresh: bans retired, relapses banned again, texts destroyed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from store import ledger
 from store.database import Database
-from store.records import Item
-from unlearn.gate import Verdict
+from store.records import Item, RunItem
 from unlearn.keepsake import Keepsake, Kept, write_keepsake
 from unlearn.teacher import Lesson
+from unlearn.train import Training
+from unlearn.verdict import Verdict
 
 VERIFIED_ENOUGH = 3
 """A secret's text is destroyed once so many refreshes have found it forgotten."""
@@ -41,6 +42,29 @@ def retire_bans(db: Database, items: Iterable[Item], verdict: Verdict, generatio
                 ledger.mark(db, item.id, "forgotten", generation=generation)
                 retired += 1
     return retired
+
+
+def run_rows(
+    run: str, items: Iterable[Item], training: Training, verdict: Verdict
+) -> list[RunItem]:
+    """What the run did to each item that was trained on."""
+    rows: list[RunItem] = []
+    for item in items:
+        trail, found = training.trails.get(item.id), verdict.items.get(item.id)
+        if trail is not None:
+            rows.append(
+                RunItem(
+                    run=run,
+                    item=item.id,
+                    probability_before=trail.before,
+                    probability_after=trail.after,
+                    steps=trail.steps,
+                    seconds=trail.seconds,
+                    leaks=0 if found is None else found.leaks,
+                    forgotten=found is not None and found.is_forgotten,
+                )
+            )
+    return rows
 
 
 def destroy_verified(db: Database, ids: Iterable[str], lessons: Sequence[Lesson]) -> int:

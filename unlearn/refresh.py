@@ -16,27 +16,32 @@ from server.guard.guard import Guard
 from store import adapters, ledger, runs, suggestions
 from store.database import Database, open_database
 from store.home import Home
-from store.records import BASE, Adapter, Run, RunItem, RunPhase, RunState
+from store.records import BASE, Adapter, Run, RunPhase, RunState
 from store.stamp import now
 from unlearn.candidate import Candidate, sweep, write_candidate
 from unlearn.certificate import newest, write_certificate
 from unlearn.config import RefreshConfig
 from unlearn.errors import ParentMissing, RefreshRunning
-from unlearn.gate import Trial, Verdict, judge
+from unlearn.gate import Trial, judge
 from unlearn.items import examples
-from unlearn.ledger_update import ban_again, destroy_verified, retire_bans
+from unlearn.ledger_update import ban_again, destroy_verified, retire_bans, run_rows
 from unlearn.lora import Student
+from unlearn.methods import method
 from unlearn.promotion import promote
+from unlearn.provenance import attacks, provenance
 from unlearn.retain import RetainSet, retain_set
 from unlearn.selection import Selection, select
 from unlearn.teacher import Lesson, anchors, teach
 from unlearn.train import Progress, Training, train
+from unlearn.verdict import Verdict
 
 Report = Callable[[RunPhase, int, int, str], None]
 """Phase, done, total (0: unknown), one sentence."""
 
 ACCEPTED = 2000
 """So many of the latest accepted suggestions may enter the retain set."""
+HELD_OUT = 8
+"""The gate may look at so many times the sequences that training holds to the base."""
 
 
 def refresh(
@@ -111,7 +116,7 @@ class _Refresh:
         candidate = self._write(loaded, student, chosen)
         verdict = self._judge(loaded, chosen, lessons, keep, candidate)
         self._certify(loaded, chosen, candidate, training, verdict)
-        self._note(chosen, training, verdict)
+        runs.record_items(self._db, run_rows(self._run.id, chosen.items, training, verdict))
         if not verdict.passed:
             adapters.set_state(self._db, candidate.name, "rejected")
             why = "; ".join(verdict.reasons)
@@ -136,10 +141,9 @@ class _Refresh:
     ) -> tuple[list[Lesson], RetainSet, Student]:
         config = self._config
         accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
-        keep = retain_set(loaded, accepted, config.retain_size, config.seed)
-        sequences = examples(
-            loaded, chosen.items, config.context_tokens, everything=config.pushes_everything
-        )
+        size = config.retain_size
+        keep = retain_set(loaded, accepted, size, config.seed, held_out=HELD_OUT * size)
+        sequences = examples(loaded, chosen.items, config.context_tokens, method(config.method))
         start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
         try:
             student = Student(loaded.model, seed=config.seed, start=start)
@@ -147,7 +151,7 @@ class _Refresh:
             raise ParentMissing(chosen.parent, str(error).splitlines()[0]) from error
         with student.as_base() as base:
             lessons = teach(
-                base, sequences, config, _can_be_forced(loaded), self._progress("teacher")
+                base, sequences, config, can_be_forced(loaded), self._progress("teacher")
             )
         return lessons, keep, student
 
@@ -188,6 +192,7 @@ class _Refresh:
                 held_out=keep.held_out,
                 fingerprint=self._db.cipher.fingerprint,
                 check=None if guard is None else guard.check,
+                night=1 + _judged_against(self._db, loaded.digest),
             )
             return judge(
                 candidate.folder, candidate.name, trial, self._config, self._progress("gate")
@@ -205,13 +210,15 @@ class _Refresh:
             candidate.folder,
             name=candidate.name,
             parent=chosen.parent,
-            base_digest=loaded.digest,
             created_at=now(),
             mode=chosen.mode,
             config=self._config,
             verdict=verdict,
             items=chosen.items,
+            removed=chosen.withdrawn if chosen.mode == "rebuild" else (),
             figures=training.figures(),
+            provenance=provenance(loaded, chosen.items),
+            attacks=attacks(loaded, self._config),
             previous=newest(self._home.adapters),
         )
         candidate.finish()
@@ -232,25 +239,6 @@ class _Refresh:
             ),
         )
 
-    def _note(self, chosen: Selection, training: Training, verdict: Verdict) -> None:
-        rows: list[RunItem] = []
-        for item in chosen.items:
-            trail, found = training.trails.get(item.id), verdict.items.get(item.id)
-            if trail is not None:
-                rows.append(
-                    RunItem(
-                        run=self._run.id,
-                        item=item.id,
-                        probability_before=trail.before,
-                        probability_after=trail.after,
-                        steps=trail.steps,
-                        seconds=trail.seconds,
-                        leaks=0 if found is None else found.leaks,
-                        forgotten=found is not None and found.is_forgotten,
-                    )
-                )
-        runs.record_items(self._db, rows)
-
     def _promote(
         self, chosen: Selection, candidate: Candidate, lessons: list[Lesson], verdict: Verdict
     ) -> Run:
@@ -261,7 +249,7 @@ class _Refresh:
         retired = retire_bans(self._db, chosen.items, verdict, candidate.name)
         destroyed = destroy_verified(self._db, (item.id for item in chosen.items), lessons)
         if chosen.mode == "rebuild":
-            ledger.purge(self._db, chosen.withdrawn)
+            ledger.purge(self._db, (item.id for item in chosen.withdrawn))
         self._say("promote", 1, 1, how)
         parts = [f"{how}; {retired} of {len(chosen.new)} items forgotten, their bans retired"]
         parts += [f"{len(relapsed)} came back and are banned again"] if relapsed else []
@@ -272,7 +260,7 @@ class _Refresh:
         """Everything was taken back: the exact undo of all of it is the base itself."""
         self._say("promote", 0, 1, "nothing is left to forget: back to the base")
         how = promote(self._home, self._db, BASE, expected=chosen.serving)
-        ledger.purge(self._db, chosen.withdrawn)
+        ledger.purge(self._db, (item.id for item in chosen.withdrawn))
         return self._end("promoted", how, BASE)
 
     def _end(self, state: RunState, message: str, candidate: str | None = None) -> Run:
@@ -284,6 +272,11 @@ class _Refresh:
     def _say(self, phase: RunPhase, done: int, total: int, message: str) -> None:
         runs.progress(self._db, self._run.id, phase, done, total, message)
         self._report(phase, done, total, message)
+
+
+def _judged_against(db: Database, base_digest: str) -> int:
+    """How many candidates have been judged against this base."""
+    return sum(adapter.base_digest == base_digest for adapter in adapters.list_adapters(db))
 
 
 @contextmanager
@@ -298,6 +291,6 @@ def _guarded(config: GuardConfig | None) -> Generator[Guard | None]:
         guard.close()
 
 
-def _can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:
+def can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:
     """Whether a token is all punctuation and white space, which syntax can force."""
     return lambda token: not any(c.isalnum() or c == "_" for c in loaded.codec.decode([token]))

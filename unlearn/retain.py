@@ -32,9 +32,15 @@ class RetainSet:
 
 
 def retain_set(
-    loaded: LoadedModel, accepted: Sequence[str], size: int, seed: int, files: Sequence[Path] = ()
+    loaded: LoadedModel,
+    accepted: Sequence[str],
+    size: int,
+    seed: int,
+    files: Sequence[Path] = (),
+    *,
+    held_out: int | None = None,
 ) -> RetainSet:
-    """`size` sequences for training and as many held out.
+    """`size` sequences for training, and as many or `held_out` for the gate, in random order.
 
     Up to half of either are accepted suggestions, the rest windows of `files`, or of the running
     Python's standard library.
@@ -45,8 +51,10 @@ def retain_set(
     chance.shuffle(pool)
     half = len(pool) // 2
     train = _sequences(loaded, texts[::2][: size // 2], pool[:half], size, chance)
-    held_out = _sequences(loaded, texts[1::2][: size // 2], pool[half:], size, chance)
-    return RetainSet(train, held_out)
+    kept = size if held_out is None else held_out
+    others = _sequences(loaded, texts[1::2][: kept // 2], pool[half:], kept, chance)
+    chance.shuffle(others)
+    return RetainSet(train, others)
 
 
 @cache

@@ -20,18 +20,23 @@ class Selection:
     """The generation it starts from."""
     serving: str
     """The one that serves now, and must still do so at promotion."""
-    new: tuple[Item, ...]
-    """Not yet forgotten, or relapsed."""
-    old: tuple[Item, ...]
-    """Forgotten before, trained along so that they stay so."""
-    withdrawn: tuple[str, ...]
-    """Ids that a rebuild leaves out."""
+    items: tuple[Item, ...]
+    """To be trained on, oldest first: an item's state changes nothing about its place, so that a
+    rebuild is the same whatever was forgotten before."""
+    withdrawn: tuple[Item, ...]
+    """Taken back: a rebuild leaves them out."""
     why: str
     """One sentence for a person."""
 
     @property
-    def items(self) -> tuple[Item, ...]:
-        return (*self.new, *self.old)
+    def new(self) -> tuple[Item, ...]:
+        """Not yet forgotten, or relapsed."""
+        return tuple(item for item in self.items if item.state != "forgotten")
+
+    @property
+    def old(self) -> tuple[Item, ...]:
+        """Forgotten before, trained along so that they stay so."""
+        return tuple(item for item in self.items if item.state == "forgotten")
 
 
 def select(db: Database, config: RefreshConfig) -> Selection:
@@ -41,26 +46,26 @@ def select(db: Database, config: RefreshConfig) -> Selection:
     where it was asked for an incremental one.
     """
     serving = adapters.serving(db).generation
-    new = _trainable(ledger.list_items(db, states=("banned", "relapsed")))
-    forgotten = _trainable(ledger.list_items(db, states=("forgotten",)))
-    withdrawn = tuple(item.id for item in ledger.list_items(db, states=("withdrawn",)))
+    items = _trainable(ledger.list_items(db, states=("banned", "relapsed", "forgotten")))
+    withdrawn = tuple(ledger.list_items(db, states=("withdrawn",)))
     mode: RunMode = "rebuild" if withdrawn and serving != BASE else config.mode
-    if mode == "rebuild":
-        old, parent = forgotten, BASE
-    else:
-        old, parent = _rehearsed(forgotten, config), serving
-    why = f"{len(new)} to forget, {len(old)} to keep forgotten, starting from {parent}"
+    if mode == "incremental":
+        rehearsed = _rehearsed([item for item in items if item.state == "forgotten"], config)
+        items = [item for item in items if item.state != "forgotten" or item.id in rehearsed]
+    parent = BASE if mode == "rebuild" else serving
+    old = sum(item.state == "forgotten" for item in items)
+    why = f"{len(items) - old} to forget, {old} to keep forgotten, starting from {parent}"
     if mode != config.mode:
         why += f"; a rebuild, as {len(withdrawn)} were taken back"
-    return Selection(mode, parent, serving, tuple(new), tuple(old), withdrawn, why)
+    return Selection(mode, parent, serving, tuple(items), withdrawn, why)
 
 
 def _trainable(items: list[Item]) -> list[Item]:
     return [item for item in reversed(items) if item.prefix is not None and item.target is not None]
 
 
-def _rehearsed(forgotten: list[Item], config: RefreshConfig) -> list[Item]:
-    secrets = [item for item in forgotten if item.kind == "secret"]
-    others = [item for item in forgotten if item.kind != "secret"]
+def _rehearsed(forgotten: list[Item], config: RefreshConfig) -> set[str]:
+    """Ids of all secrets and of a sample of the others."""
+    others = [item.id for item in forgotten if item.kind != "secret"]
     sample = random.Random(config.seed).sample(others, min(config.rehearsal, len(others)))
-    return secrets + sample
+    return {item.id for item in forgotten if item.kind == "secret"} | set(sample)
