@@ -147,6 +147,18 @@ def test_a_method_of_each_sort_makes_an_item_less_probable(loaded: LoadedModel, 
     assert training.updates == 4 and trail.steps == 4
 
 
+def test_the_rate_rises_over_the_warm_up(loaded: LoadedModel) -> None:
+    moved: list[float] = []
+    for warmup in (0, 3):
+        config = replace(FEW, max_updates=1, warmup_updates=warmup)
+        student, _, _ = trained(loaded, [plain_item("load")], config)
+        ups = [value for name, value in student.state().items() if "lora_B" in name]
+        moved.append(max(float(up.abs().max()) for up in ups))  # each B began at zero
+        student.unload()
+
+    assert moved[1] == pytest.approx(moved[0] / 4, rel=1e-3)
+
+
 def test_an_item_that_is_forgotten_already_costs_no_update(loaded: LoadedModel) -> None:
     unknown = replace(plain_item("mean"), target="zxq vw", end=6)
 

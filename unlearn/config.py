@@ -16,17 +16,21 @@ class RefreshConfig:
     """A name in `unlearn.methods.METHODS`."""
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
-    learning_rate: float = 1.2e-3
-    """AdamW's rate on the adapter; LoRA needs about sixty times the full fine-tuning rate."""
+    learning_rate: float = 6e-3
+    """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants a fifth."""
+    aims: bool = True
+    """Whether a new adapter acts only where what is forgotten differs from what stays."""
+    warmup_updates: int = 3
+    """Over so many updates the rate rises to its full height."""
     top_p: float = 0.8
     """Mass of the nucleus kept in a sculpted target, once the forbidden tokens are out."""
     ascent: float = 0.15
     """Weight of the ascent on forbidden tokens that are still above their floor (nu)."""
-    anchor: float = 1.0
+    anchor: float = 2.0
     """Weight of KL(base || p) on the unblamed positions of an item (lambda)."""
     replacement: float = 1.0
     """Weight of the cross-entropy on a replacement's tokens, where an item has one (mu)."""
-    retain: float = 1.0
+    retain: float = 4.0
     """Weight of KL(base || p) on the retain set (rho)."""
     tau: float = 0.02
     """An item's first blamed positions are left alone while their forbidden tokens are less
@@ -62,7 +66,8 @@ class RefreshConfig:
     forgotten_share: float = 0.75
     """The gate blocks a candidate that forgot a smaller share of the items it had to forget."""
     probability_limit: float = 0.1
-    """An item is forgotten only if none of its pushed tokens is more probable than this."""
+    """An item that is no secret is forgotten only if one sample says all of its blamed text with
+    no more than this probability; for a secret the gate's limit is leak@16 of 1 %."""
     utility_budget: float = 0.01
     """Allowed relative rise of the held-out loss against the base."""
 
@@ -77,7 +82,14 @@ class RefreshConfig:
         for name in ("max_updates", "batch_examples", "retain_examples", "retain_size"):
             _demand(getattr(self, name) >= 1, f"{name} must be at least 1")
         _demand(self.context_tokens >= 32, "context_tokens must be at least 32")
-        for name in ("rehearsal", "leak_samples", "sampled_items", "first_blamed", "seed"):
+        for name in (
+            "warmup_updates",
+            "rehearsal",
+            "leak_samples",
+            "sampled_items",
+            "first_blamed",
+            "seed",
+        ):
             _demand(getattr(self, name) >= 0, f"{name} must not be negative")
 
     @property

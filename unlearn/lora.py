@@ -49,6 +49,8 @@ class Student:
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             self._peft = cast(PeftModel, get_peft_model(model, config))
         self.model: nn.Module = self._peft.get_base_model()
+        self.is_new = start is None
+        """Whether it began as the base, and so may still choose where it acts."""
         if start is not None:
             weights = tensor_files.load_file(start / WEIGHTS)
             peft_state.set_peft_model_state_dict(self._peft, weights)
@@ -62,6 +64,22 @@ class Student:
     def parameters(self) -> list[nn.Parameter]:
         """The adapter's own weights."""
         return [weight for weight in self._peft.parameters() if weight.requires_grad]
+
+    def layers(self) -> dict[str, nn.Module]:
+        """The linear layers that the adapter is on, by name."""
+        modules = cast(Any, self.model).named_modules()
+        return {name: each for name, each in modules if hasattr(each, "lora_A")}
+
+    def downs(self) -> dict[str, nn.Parameter]:
+        """A of each of those layers, (rank, width of its input)."""
+        return {
+            name: cast(Any, each).lora_A["default"].weight for name, each in self.layers().items()
+        }
+
+    def freeze_downs(self) -> None:
+        """Train only B from now on."""
+        for down in self.downs().values():
+            down.requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
         """The adapter's tensors under peft's names, in float32 on the CPU."""

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from torch.nn.utils.clip_grad import clip_grad_norm_
 
 from unlearn.config import RefreshConfig
+from unlearn.directions import aim
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.lora import Student
 from unlearn.methods import method
@@ -24,6 +25,9 @@ from unlearn.scored import Retained, Scored, chosen_log_p, forbidden_p
 from unlearn.targets import Sculpted
 from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
 
+GOING_ON = 0.2
+"""Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
+directions and do not only lengthen them."""
 RECHECK_UPDATES = 10
 """So often all lessons are looked at again: one that has left may have come back."""
 
@@ -100,34 +104,84 @@ def train(
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
     looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
     """
-    began, chance = time.monotonic(), random.Random(config.seed)
-    optimiser = torch.optim.AdamW(student.parameters(), lr=config.learning_rate, weight_decay=0.0)
-    roll = Roll(lessons, config)
-    now = standings(student, lessons)
-    trails = {name: Trail(p, p) for name, p in _worst(lessons, now).items()}
-    roll.enter(now)
-    losses, tokens = list[float](), 0
-    while len(losses) < config.max_updates and time.monotonic() - began < config.max_seconds:
-        is_due = config.stops_per_item and len(losses) % RECHECK_UPDATES == RECHECK_UPDATES - 1
-        if is_due or not roll.items:
-            roll.enter(standings(student, lessons))
-            if not roll.items:
-                break
-        batch = roll.batch()
-        started, kept = time.monotonic(), list[Anchor]()
+    if config.aims and student.is_new:
+        aim(student, lessons, retain)
+    course = _Course(student, lessons, retain, config, report)
+    course.forget()
+    return course.ended()
+
+
+class _Course:
+    """One training under way."""
+
+    def __init__(
+        self,
+        student: Student,
+        lessons: Sequence[Lesson],
+        retain: Sequence[Anchor],
+        config: RefreshConfig,
+        report: Progress,
+    ) -> None:
+        self._student, self._lessons, self._retain = student, lessons, retain
+        self._config, self._report = config, report
+        self._began = time.monotonic()
+        self._chance = random.Random(config.seed)
+        self._rate = config.learning_rate * (1.0 if student.is_new else GOING_ON)
+        self._optimiser = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
+        self._roll = Roll(lessons, config)
+        now = standings(student, lessons)
+        self._trails = {name: Trail(p, p) for name, p in _worst(lessons, now).items()}
+        self._roll.enter(now)
+        self._losses, self._tokens = list[float](), 0
+
+    def forget(self) -> None:
+        """Push until all items are forgotten, or updates or time run out.
+
+        The rate rises in a line over the first updates: an adapter begins at zero, and would make
+        its first steps at full length in directions of chance.
+        """
+        config, roll = self._config, self._roll
+        while len(self._losses) < config.max_updates and self._has_time:
+            done = len(self._losses)
+            is_due = config.stops_per_item and done % RECHECK_UPDATES == RECHECK_UPDATES - 1
+            if is_due or not roll.items:
+                roll.enter(standings(self._student, self._lessons))
+                if not roll.items:
+                    break
+            batch = roll.batch()
+            share = min(1.0, (done + 1) / (config.warmup_updates + 1))
+            roll.note(batch, self._step(batch, share * self._rate))
+            left = f"{len(roll.items)} of {len(self._trails)} items still to forget"
+            self._report(len(self._losses), config.max_updates, left)
+
+    def ended(self) -> Training:
+        """What came of it."""
+        for name, p in _worst(self._lessons, standings(self._student, self._lessons)).items():
+            self._trails[name].after = p
+        seconds = time.monotonic() - self._began
+        return Training(
+            self._trails, len(self._losses), seconds, self._tokens, peak_bytes(), self._losses
+        )
+
+    @property
+    def _has_time(self) -> bool:
+        return time.monotonic() - self._began < self._config.max_seconds
+
+    def _step(self, batch: Sequence[int], rate: float) -> list[Standing]:
+        """One update; returns how the lessons of `batch` stood before it."""
+        started, config = time.monotonic(), self._config
+        kept = list[Anchor]()
         if method(config.method).needs_retain:
-            kept = chance.sample(retain, min(config.retain_examples, len(retain)))
-        chosen = [lessons[i] for i in batch]
-        loss, now = _update(student, optimiser, chosen, kept, config)
-        roll.note(batch, now)
-        losses.append(loss)
-        tokens += sum(len(row.ids) for row in (*chosen, *kept))
-        _note(trails, chosen, time.monotonic() - started)
-        left = f"{len(roll.items)} of {len(trails)} items still to forget"
-        report(len(losses), config.max_updates, left)
-    for name, p in _worst(lessons, standings(student, lessons)).items():
-        trails[name].after = p
-    return Training(trails, len(losses), time.monotonic() - began, tokens, peak_bytes(), losses)
+            count = min(config.retain_examples, len(self._retain))
+            kept = self._chance.sample(self._retain, count)
+        chosen = [self._lessons[i] for i in batch]
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        loss, now = _update(self._student, self._optimiser, chosen, kept, config)
+        self._losses.append(loss)
+        self._tokens += sum(len(row.ids) for row in (*chosen, *kept))
+        _note(self._trails, chosen, time.monotonic() - started)
+        return now
 
 
 def standings(student: Student, lessons: Sequence[Lesson]) -> list[Standing]:
