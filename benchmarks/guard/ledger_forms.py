@@ -10,6 +10,7 @@ import builtins
 import hashlib
 import io
 import keyword
+import os
 import random
 import statistics
 import sysconfig
@@ -265,4 +266,5 @@ def _ordinary(
         Row(set, "unsay", "windows flagged as variants, held out", statistics.fmean(held)),
         Row(set, "unsay", "added p50 ms", cuts[49]),
         Row(set, "unsay", "added p95 ms", cuts[94]),
+        Row(set, "unsay", "load average", round(os.getloadavg()[0], 1)),
     ]
