@@ -60,6 +60,51 @@ def test_a_renamed_item_is_found_only_if_each_name_stands_for_one() -> None:
     assert found([user_item(LOOP)], called) == []
 
 
+SHORT = 'frame.sort_values(column, ascending=False, na_position="first")'
+SHORT_RENAMED = 'table.sort_values(key, ascending=False, na_position="first")'
+
+
+def test_a_short_item_that_names_a_rare_api_is_found_renamed() -> None:
+    assert found([user_item(SHORT)], SHORT_RENAMED) == [SHORT_RENAMED]
+    assert found([user_item(SHORT)], SHORT_RENAMED.replace("sort_values", "sort_index")) == []
+    assert found([user_item(SHORT)], SHORT_RENAMED.replace("ascending", "descending")) == []
+
+
+def test_of_few_tokens_with_other_names_is_only_hinted_at() -> None:
+    text, said = "x = pool.map_async(job.run_twice)", "y = workers.map_async(task.run_twice)"
+    detector = LedgerDetector()
+    detector.set_items([user_item(text), user_item(LOOP)])
+
+    severities = [
+        one.severity
+        for each in (said, "for j in range(len(xs)):\n    s += xs[j] * ws[j]")
+        for one in detector.find(Case("", each, "", "python"))
+    ]
+
+    assert severities == ["low", "high"]
+
+
+def test_the_more_items_there_are_the_more_must_agree() -> None:
+    short, renamed = "rows = client.fetch_many(query.text)", "xs = db.fetch_many(sql.text)"
+    others = [user_item(f"call_{n}(value_{n}, {n})") for n in range(5000)]
+
+    assert found([user_item(short)], renamed) == [renamed]
+    assert found([user_item(short), *others], renamed) == []
+
+
+def test_an_import_of_other_names_is_no_form_of_an_import() -> None:
+    item = "from email.mime.multipart import MIMEMultipart, MIMENonMultipart"
+
+    assert found([user_item(item)], "from email.mime.multipart import Other, Another") == []
+
+
+def test_words_of_a_string_may_be_names_elsewhere() -> None:
+    item = 'raise ValueError("bad character in group name %r" % name)'
+    said = 'raise ValueError("bad character in group name %r" % group_name)'
+
+    assert found([user_item(item)], said) == [said]
+
+
 def test_the_tail_that_a_ban_lets_through_is_found() -> None:
     assert found([user_item(MEAN)], "turn total / len(values)") == ["turn total / len(values)"]
     assert found([user_item(MEAN)], "total / len(values)", "    ") == ["total / len(values)"]

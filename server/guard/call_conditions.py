@@ -25,6 +25,7 @@ _TEXTS = re.compile(
 )
 _NAMES = re.compile(r"[A-Za-z_]\w*")
 _PICKLED = re.compile(r"[\w.]{0,60}\bdumps\(\s*[^)\s]")
+_UNSIGNED = re.compile(r"""["']verify_signature["']\s*:\s*False""")
 _WILDCARD = re.compile(r"""\b(?:chown|chmod|tar|rsync)\b[^"']*\*""")
 
 
@@ -183,6 +184,15 @@ def _wildcard(call: Call, scene: Scene) -> Sequence[Blame]:
     return (at(call.function),) if text is not None and _WILDCARD.search(text) else ()
 
 
+def _unsigned(call: Call, scene: Scene) -> Sequence[Blame]:
+    """A token is read whose signature nobody checks: `verify=False`, or an option that says so."""
+    flag, options = call.keywords.get("verify"), call.keywords.get("options")
+    if flag is not None and is_false(flag, scene):
+        return (at_keyword(flag),)
+    is_off = options is not None and _UNSIGNED.search(scene.string(options))
+    return (at_keyword(options),) if options is not None and is_off else ()
+
+
 def _keyword(name: str, value: str) -> Condition:
     """The keyword is written with this value."""
 
@@ -207,6 +217,7 @@ CONDITIONS: dict[str, Condition] = {
     "yaml": _yaml,
     "weak-hash": weak_hash,
     "wildcard": _wildcard,
+    "unsigned": _unsigned,
     "allow_pickle=True": _keyword("allow_pickle", "True"),
     "weights_only=False": _keyword("weights_only", "False"),
 }

@@ -1,8 +1,8 @@
 """Code as tokens of which some may be renamed without its becoming other code.
 
 A name may be renamed unless it is a keyword, a member (`.append`), called (`range(...)`; what
-`def` or `class` makes is not called) or part of a string. What stands in two texts is compared
-token by token; white space, line breaks and the kind of quote do not count.
+`def` or `class` makes is not called), a keyword argument or part of a string. What stands in two
+texts is compared token by token; white space, line breaks and the kind of quote do not count.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ let namespace nil None nonlocal not null or pass private protected public pub ra
 static struct super switch this throw throws True False true try typeof undefined using var void
 where while with yield
 """
-_FIXED, _REPEATED, _SIGN, _KEYWORD, _FIRST = 4.0, 2.0, 0.7, 2.0, 0.5
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The tokens of a text, three times: as they are, as kinds, and as evidence."""
+    """The tokens of a text, as they are and as kinds."""
 
     starts: Offsets
     ends: Offsets
@@ -35,8 +34,9 @@ class Shape:
     kinds: Hashes
     """As `exact`, but one value for all that may be renamed."""
     may_rename: NDArray[np.bool_]
-    weights: NDArray[np.float32]
-    """How much a token that agrees says, in bits; what may be renamed says nearly nothing."""
+    is_keyword: NDArray[np.bool_]
+    is_word: NDArray[np.bool_]
+    is_number: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.exact)
@@ -50,37 +50,44 @@ def shape(text: str) -> Shape:
     is_word &= ~is_number
     is_member, is_called = np.zeros(len(found), np.bool_), np.zeros(len(found), np.bool_)
     is_member[1:] = found.hashes[:-1] == _DOT
+    special = _special(found.hashes)
     is_called[:-1] = found.hashes[1:] == _BRACKET
-    is_called[1:] &= ~_among(found.hashes[:-1], _DEFINING)
-    is_keyword = _among(found.hashes, _KEYWORD_HASHES)
-    is_fixed = is_member | is_called | _quoted(found)
+    is_called[1:] &= (special[:-1] & _DEFINING) == 0
+    is_keyword = (special & _KEYWORD) != 0
+    is_fixed = is_member | is_called | _quoted(found) | _keyword_arguments(found, special)
     may_rename = is_word & ~is_keyword & ~is_fixed
-    weights = np.full(len(found), _SIGN, np.float32)
-    weights[is_word | is_number] = _FIXED
-    weights[is_keyword] = _KEYWORD
-    weights[may_rename] = _FIRST
     kinds = found.hashes.copy()
     kinds[may_rename] = 1
-    return Shape(found.starts, found.ends, found.hashes, kinds, may_rename, weights)
+    return Shape(
+        found.starts,
+        found.ends,
+        found.hashes,
+        kinds,
+        may_rename,
+        is_keyword,
+        is_word,
+        is_number,
+    )
 
 
-def renamed_evidence(known: Shape, begin: int, length: int) -> float:
-    """How much a run says where its names are renamed, in bits: one that comes back says more."""
-    end = begin + length
-    names = known.exact[begin:end][known.may_rename[begin:end]]
-    repeated = len(names) - len(np.unique(names))
-    return float(known.weights[begin:end].sum()) + (_REPEATED - _FIRST) * repeated
+def _special(hashes: Hashes) -> NDArray[np.uint8]:
+    """What the grammar says about each token, as flags."""
+    places = np.minimum(np.searchsorted(_SPECIAL, hashes), len(_SPECIAL) - 1)
+    return np.where(_SPECIAL[places] == hashes, _FLAGS[places], np.uint8(0))
 
 
-def exact_evidence(known: Shape, begin: int, length: int) -> float:
-    """How much a run says where its names are the same, in bits."""
-    end = begin + length
-    return float(np.where(known.may_rename[begin:end], _FIXED, known.weights[begin:end]).sum())
-
-
-def _among(hashes: Hashes, few: Hashes) -> NDArray[np.bool_]:
-    """Which of `hashes` are among the `few`, which are sorted."""
-    return few[np.minimum(np.searchsorted(few, hashes), len(few) - 1)] == hashes
+def _keyword_arguments(found: Tokens, special: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which tokens stand between a bracket or comma and one `=`, inside brackets."""
+    among = np.zeros(len(found), np.bool_)
+    is_assigned = found.hashes == _ASSIGN
+    if len(found) < 4 or not is_assigned.any():
+        return among
+    is_open, is_close = (special & _OPENING) != 0, (special & _CLOSING) != 0
+    depth = np.cumsum(is_open.astype(np.int8) - is_close, dtype=np.intp)
+    inside = depth > np.minimum(np.minimum.accumulate(depth), 0)
+    before = is_open | (found.hashes == _COMMA)
+    among[1:-2] = before[:-3] & inside[1:-2] & is_assigned[2:-1] & ~is_assigned[3:]
+    return among
 
 
 def _quoted(found: Tokens) -> NDArray[np.bool_]:
@@ -96,6 +103,20 @@ def _quoted(found: Tokens) -> NDArray[np.bool_]:
     return (before - at_begin) % 2 == 1
 
 
-_KEYWORD_HASHES = np.sort(tokens(_KEYWORDS).hashes)
-_DEFINING = np.sort(tokens("def class function func fn").hashes)
-_DOT, _BRACKET, _QUOTE = tokens(". ( '").hashes
+def _flagged() -> tuple[Hashes, NDArray[np.uint8]]:
+    flags: dict[int, int] = {}
+    for words, flag in (
+        (_KEYWORDS, _KEYWORD),
+        ("def class function func fn", _DEFINING),
+        ("( [ {", _OPENING),
+        (") ] }", _CLOSING),
+    ):
+        for each in tokens(words).hashes.tolist():
+            flags[each] = flags.get(each, 0) | flag
+    known = sorted(flags)
+    return np.array(known, np.uint64), np.array([flags[one] for one in known], np.uint8)
+
+
+_KEYWORD, _DEFINING, _OPENING, _CLOSING = 1, 2, 4, 8
+_SPECIAL, _FLAGS = _flagged()
+_DOT, _BRACKET, _QUOTE, _ASSIGN, _COMMA = tokens(". ( ' = ,").hashes

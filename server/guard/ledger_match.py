@@ -22,10 +22,10 @@ from server.guard.blamed import (
     entry_of,
     fits,
 )
-from server.guard.code_shape import shape
-from server.guard.finding import Case, Finding
+from server.guard.finding import Case, Finding, Severity
 from server.guard.ledger_table import LedgerTable
 from server.guard.stitched import Stitched, surrounded, touched_lines
+from server.guard.variants import Said
 
 MOST_HITS = 5000
 """Looked at in one suggestion."""
@@ -112,9 +112,9 @@ class LedgerDetector:
         gone = [entry for key, entry in self._settled.items() if live.get(key) is not entry]
         most = MOST_CHANGED * len(self._settled)
         if len(self._settled) >= LEAST_SETTLED and len(recent) + len(gone) <= most:
-            return (self._known.tables[0], LedgerTable(recent)), frozenset(map(id, gone))
+            return (self._known.tables[0], LedgerTable(recent, len(live))), frozenset(map(id, gone))
         self._settled = live
-        return (LedgerTable(live.values()),), frozenset()
+        return (LedgerTable(live.values(), len(live)),), frozenset()
 
 
 def _whole(known: _Known, case: Case) -> Iterator[tuple[Entry, Finding]]:
@@ -150,12 +150,13 @@ def _varied(known: _Known, case: Case) -> Iterator[tuple[Entry, Finding]]:
     if not any(table.has_variants for table in known.tables):
         return
     middle = _from_line_start(case)
-    said = shape(middle.text)
+    said = Said(middle.text, middle.start)
     for table in known.tables:
-        for hit in table.variants(middle.text, said, middle.start):
+        for hit in table.variants(said) if table.has_variants else ():
             span, text = middle.span(hit.start, hit.end), middle.text[hit.start : hit.end]
             if span is not None and text not in case.prefix and text not in case.suffix:
-                yield hit.entry, _finding(hit.entry, span, None, "Nearly this")
+                severity = "high" if hit.is_sure else "low"
+                yield hit.entry, _finding(hit.entry, span, None, "Nearly this", severity)
 
 
 def _fingerprinted(known: _Known, case: Case) -> Iterator[Finding]:
@@ -193,11 +194,15 @@ def _offsets(text: str) -> list[int]:
 
 
 def _finding(
-    entry: Entry, span: tuple[int, int], replacement: str | None, what: str = "This"
+    entry: Entry,
+    span: tuple[int, int],
+    replacement: str | None,
+    what: str = "This",
+    severity: Severity = "high",
 ) -> Finding:
     message = (
         f"{what} was unsaid on {entry.since} ({entry.kind}, {entry.rule}); take the item back in"
         " the ledger if it may be said again."
     )
     rule = f"ledger:{entry.rule}"
-    return Finding("forgotten", rule, None, span[0], span[1], message, replacement, "high")
+    return Finding("forgotten", rule, None, span[0], span[1], message, replacement, severity)

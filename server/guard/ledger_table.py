@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from server.guard.blamed import Entry
-from server.guard.code_shape import Shape
 from server.guard.keywords import KeywordPass
 from server.guard.secret_ends import SecretEnds
-from server.guard.variants import VariantIndex
+from server.guard.variants import Said, VariantIndex
 
 LEAST_CHARS = 3
 
@@ -20,12 +19,14 @@ class Hit(NamedTuple):
     entry: Entry
     start: int
     end: int
+    is_sure: bool = True
 
 
 class LedgerTable:
     """The blamed texts of some items."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], among: int) -> None:
+        """`among`: how many there are with those of other tables."""
         kept = [entry for entry in entries if len(entry.folded) >= LEAST_CHARS]
         by_text: dict[str, tuple[Entry, ...]] = {}
         for entry in kept:
@@ -34,7 +35,7 @@ class LedgerTable:
         self._secrets = [entry for entry in kept if entry.kind == "secret"]
         self._ends = SecretEnds([entry.folded for entry in self._secrets])
         self._varied = [each[0] for each in by_text.values() if each[0].has_variants]
-        self._variants = VariantIndex([entry.folded for entry in self._varied])
+        self._variants = VariantIndex([entry.folded for entry in self._varied], among)
         self.longest = max(map(len, by_text), default=0)
         """Characters of the longest text."""
 
@@ -49,10 +50,10 @@ class LedgerTable:
         for number, start, end in self._ends.find(text):
             yield Hit(self._secrets[number], start, end)
 
-    def variants(self, text: str, said: Shape, new_start: int) -> Iterator[Hit]:
-        """Forms of the texts in `text`, of which `said` is the shape; see `VariantIndex.find`."""
-        for one in self._variants.find(text, said, new_start):
-            yield Hit(self._varied[one.text], one.start, one.end)
+    def variants(self, said: Said) -> Iterator[Hit]:
+        """Forms of the texts in `said`; see `VariantIndex.find`."""
+        for one in self._variants.find(said):
+            yield Hit(self._varied[one.text], one.start, one.end, one.is_sure)
 
     @property
     def has_variants(self) -> bool:
