@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN = .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: setup demo test check lint types editors extension bench bench-guard bench-engine bench-model clean
+.PHONY: setup demo test check lint types editors extension bench bench-guard bench-engine bench-model bench-unlearning clean
 
 setup: .venv/.stamp
 
@@ -49,6 +49,10 @@ bench-engine: setup
 
 bench-model: setup
 	$(BIN)/python -m benchmarks.embedded_model bench
+
+# Teaches a copy of the embedded model first; stopped, it goes on where it was. QUICK=1 takes a minute.
+bench-unlearning: setup
+	$(BIN)/python -m benchmarks.unlearning $(if $(QUICK),--quick)
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache

@@ -17,8 +17,8 @@ from store.records import Item
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.items import cursors, typed_on
 from unlearn.keepsake import read_keepsake
-from unlearn.methods import forbidden_p
 from unlearn.prompts import Form, text_tokens
+from unlearn.scored import forbidden_p
 from unlearn.teacher import BATCH_TOKENS, Lesson
 
 TEMPERATURE = 0.8

@@ -1,10 +1,10 @@
-"""What must stay as it is: accepted suggestions and code that ships with Python."""
+"""What must stay as it is: accepted suggestions, and code of Python and of what Unsay stands on."""
 
 from __future__ import annotations
 
 import random
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,19 @@ SEQUENCE_TOKENS = 128
 WINDOW_CHARS = 600
 LONGEST_FILE_BYTES = 60_000
 NOT_CODE_PEOPLE_WRITE = {"test", "idlelib", "lib2to3", "site-packages", "dist-packages"}
+STOOD_ON = (
+    "aiohttp",
+    "bandit",
+    "detect_secrets",
+    "peft",
+    "pygls",
+    "sqlite_utils",
+    "torch",
+    "transformers",
+)
+"""Packages that are there wherever Unsay is: other people's code, where the standard library alone
+is of one kind."""
+FILES_OF_EACH = 120
 
 
 @dataclass(frozen=True)
@@ -59,15 +72,19 @@ def retain_set(
 
 @cache
 def shipped_files() -> tuple[Path, ...]:
-    """The readable source files of the running Python's standard library, in one fixed order."""
-    root = Path(sysconfig.get_path("stdlib"))
+    """Readable source files of the running Python's standard library and of STOOD_ON, in one
+    fixed order."""
+    root, packages = Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))
     folders = [root, *(path for path in sorted(root.iterdir()) if _is_package(path))]
-    return tuple(
-        path
-        for folder in folders
-        for path in sorted(folder.glob("*.py"))
-        if 1000 < path.stat().st_size < LONGEST_FILE_BYTES
-    )
+    found = [path for folder in folders for path in _readable(folder.glob("*.py"))]
+    for name in STOOD_ON:
+        files = _readable((packages / name).rglob("*.py"))
+        found += files[:: max(1, len(files) // FILES_OF_EACH)][:FILES_OF_EACH]
+    return tuple(found)
+
+
+def _readable(files: Iterable[Path]) -> list[Path]:
+    return [path for path in sorted(files) if 1000 < path.stat().st_size < LONGEST_FILE_BYTES]
 
 
 def _is_package(path: Path) -> bool:

@@ -20,8 +20,8 @@ ORIGINS = {
     "data/forget_data of github.com/jiangxxxue/PROD (MIT), as JSON lines",
     "cyberseceval": "autocomplete.jsonl.gz: CyberSecEval's autocomplete set of "
     "github.com/meta-llama/PurpleLlama (MIT), as JSON lines",
-    "gitchameleon": "dataset.jsonl.gz and ground_truth_solutions.jsonl.gz: of "
-    "github.com/mrcabbage972/GitChameleonBenchmark (Apache-2.0), as JSON lines",
+    "humaneval_infilling": "HumanEval-SingleLineInfilling.jsonl.gz: the file of that name in data/ "
+    "of github.com/openai/human-eval-infilling (MIT)",
 }
 SEED = 41
 PREFIX_TOKENS = 112
