@@ -16,7 +16,7 @@ class RefreshConfig:
     """A name in `unlearn.methods.METHODS`."""
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
-    learning_rate: float = 6e-3
+    learning_rate: float = 3e-3
     """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants a fifth."""
     aims: bool = True
     """Whether a new adapter acts only where what is forgotten differs from what stays."""
