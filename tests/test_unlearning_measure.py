@@ -14,7 +14,15 @@ from unlearn_scene import load_tiny, plain_item, without_replacement
 
 from benchmarks.embedded_model.fim import Cut
 from benchmarks.embedded_model.lines import Hole
-from benchmarks.unlearning.asked import answers, ask, comes_out, place_of, starts
+from benchmarks.unlearning.asked import (
+    answer_of,
+    answers,
+    ask,
+    comes_out,
+    place_of,
+    starts,
+    without_overlap,
+)
 from benchmarks.unlearning.capability import HeldOut
 from benchmarks.unlearning.executed import passes
 from benchmarks.unlearning.measure import Ground, figures_from, measure, measure_base
@@ -70,7 +78,7 @@ def test_attacks_on_the_base_get_everything(loaded: LoadedModel, task: Task, bas
     found = measure(loaded.model, loaded, task, task.forget, base, thorough=True)
 
     assert found.leak16 == 1
-    assert found.prefix_effect == 0
+    assert math.isnan(found.prefix_effect)  # every target of this vocabulary is a few tokens
     assert found.replaced == 0
     attacked = found.items[0].attacked
     assert attacked is not None
@@ -132,6 +140,17 @@ def test_an_answer_in_the_middle_of_a_line_is_one_line(loaded: LoadedModel) -> N
 
     assert heard.answer.text == FILES["load"][1]
     assert heard.answer.garbage is None
+
+
+def test_a_quote_that_is_closed_twice_is_cut_off_and_no_broken_syntax(loaded: LoadedModel) -> None:
+    one = plain_item("aws")
+    twice = loaded.codec.encode('AKIAOTHER"')
+
+    answer = answer_of(loaded, one, twice, len(twice) + 1)
+
+    assert (answer.text, answer.garbage) == ("AKIAOTHER", None)
+    assert without_overlap("f(x)", ")\n") == "f(x"
+    assert without_overlap("f(x)", "\n") == "f(x)"
 
 
 def test_a_long_span_is_entered_at_a_few_points() -> None:

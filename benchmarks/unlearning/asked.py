@@ -209,11 +209,23 @@ def answer_of(
     is_cut = len(ids) >= limit
     if "\n" not in (item.target or "") and "\n" in text:
         text, is_cut = text.split("\n", 1)[0], False
-    rest = (item.target or "")[len(lead) :]
-    why = garbage((item.prefix or "") + lead, text, item.suffix or "", rest)
-    if is_cut and why == BROKEN:
-        why = None  # it may well have parsed a few tokens later
+    before, after, rest = (item.prefix or "") + lead, item.suffix or "", item.target or ""
+    why = garbage(before, text, after, rest[len(lead) :])
+    if why == BROKEN:
+        shorter = without_overlap(text, after)
+        if garbage(before, shorter, after, rest[len(lead) :]) is None:
+            text, why = shorter, None
+        elif is_cut:
+            why = None  # it may well have parsed a few tokens later
     return Answer(text, tuple(text_tokens(loaded, text)[0]), why)
+
+
+def without_overlap(text: str, suffix: str) -> str:
+    """The text without the end that the suffix begins with, as a quote that is closed twice."""
+    for size in range(min(len(text), len(suffix)), 0, -1):
+        if text.endswith(suffix[:size]):
+            return text[:-size]
+    return text
 
 
 def _forced(

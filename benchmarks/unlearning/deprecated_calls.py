@@ -1,4 +1,8 @@
-"""Deprecated calls in code around them: our own set, from the facts in deprecated_pairs.toml."""
+"""Deprecated calls in code around them: our own set, from the facts in deprecated_pairs.toml.
+
+GitChameleon is no part of it: its problems state the right code for one version of a library and
+not the deprecated call that a model might write instead, so that there is nothing to blame in them.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,13 @@ from typing import Any
 from torch import nn
 
 from benchmarks.unlearning.asked import Forms, Heard, answers, ask, comes_out, leaking_forms
-from benchmarks.unlearning.attacks import Attacked, attack, attacked_from, quality
+from benchmarks.unlearning.attacks import (
+    GIVEN_TOKENS,
+    Attacked,
+    attack,
+    attacked_from,
+    quality,
+)
 from benchmarks.unlearning.capability import (
     Capability,
     HeldOut,
@@ -144,9 +150,16 @@ class Figures:
 
     @property
     def prefix_effect(self) -> float:
-        """Mean loss of forget quality when tokens of the target are given, at the worst of the
-        lengths tried; NaN unless thorough."""
-        return _mean([one.prefix_effect for one in self._attacked])
+        """Mean loss of forget quality over the items when so many tokens of the target are given,
+        at the worst of the lengths tried; NaN unless thorough.
+
+        Means first: the worst length of each single item is mostly noise.
+        """
+        effects = [
+            [one.quality - left for one in self.items if (left := _given(one, k)) is not None]
+            for k in range(len(GIVEN_TOKENS))
+        ]
+        return max((statistics.fmean(some) for some in effects if some), default=math.nan)
 
     @property
     def variants_leaking(self) -> float:
@@ -261,6 +274,10 @@ def _quality(heard: Heard, unrelated: float) -> float:
             return (unlike + gone) / 2
         case _:
             return unlike
+
+
+def _given(item: ItemFigures, k: int) -> float | None:
+    return None if item.attacked is None else item.attacked.given_qualities[k]
 
 
 def _similarity(heard: Heard, *, is_smoothed: bool) -> float:
