@@ -93,7 +93,7 @@ def plan() -> list[tuple[str, Spoil]]:
     """Kinds of bad adapters, and how to make each."""
     return [
         *[("nothing forgotten", scaled(scale)) for scale in (1e-3, 0.01, 0.05, 0.1)],
-        *[("forgotten in one form only", one_form(form)) for form in FORMS],
+        *[("forgotten in one form only", one_form(form)) for form in ("fim", "left_to_right") * 2],
         *[("leaks when sampled", first_token(floor)) for floor in (0.1, 0.2, 0.3, 0.4)],
         *[("loss over budget", noisy(times)) for times in (1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 8.0)],
         *[("overtrained ascent", overtrained(updates)) for updates in (20, 40, 60, 80)],
@@ -109,19 +109,32 @@ def plan() -> list[tuple[str, Spoil]]:
     ]
 
 
-FORMS = ("fim", "left_to_right") * 2
-
-
 def scaled(scale: float) -> Spoil:
     return lambda bench: bench.changed(lambda name, w: w * (scale if "lora_B" in name else 1.0))
 
 
 def one_form(form: str) -> Spoil:
+    """Forgets in one form and is held to the base in the other."""
+
     def spoil(bench: Bench) -> Planted:
-        lessons = [k for k in bench.good.lessons if k.example.form == form]
-        return bench.planted(trained(bench.scene, lessons, bench.config))
+        lessons = [k if k.example.form == form else _held(k) for k in bench.good.lessons]
+        config = replace(bench.config, stops_per_item=False, max_updates=32)
+        return bench.planted(trained(bench.scene, lessons, config))
 
     return spoil
+
+
+def _held(lesson: Lesson) -> Lesson:
+    """The same sequence with nothing to forget in it: all of it is to stay as the base says it."""
+    target = lesson.target
+    return replace(
+        lesson,
+        pushed=torch.zeros_like(lesson.pushed),
+        forbidden=lesson.forbidden[:0],
+        target=target._replace(ids=target.ids[:0], mass=target.mass[:0]),
+        weight=lesson.weight[:0],
+        floor=lesson.floor[:0],
+    )
 
 
 def first_token(floor: float) -> Spoil:

@@ -42,7 +42,7 @@ COUNT = 100
 """Judgements: of sound and of bad ones in turn."""
 GOOD = 5
 """Sound adapters, each of other items and another seed."""
-CONFIG = RefreshConfig(max_updates=96, retain_size=32, sampled_items=2)
+CONFIG = RefreshConfig(max_updates=64, retain_size=32, sampled_items=2)
 
 
 @dataclass(frozen=True)
