@@ -308,3 +308,15 @@ def test_the_retain_set_is_the_same_for_the_same_seed(loaded: LoadedModel) -> No
 
     assert all(torch.equal(a, b) for a, b in zip(one.train, two.train, strict=True))
     assert shipped_files() == shipped_files()
+
+
+def test_a_line_too_long_for_a_sequence_is_retained_left_to_right(
+    loaded: LoadedModel, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        table = ", ".join(str(i) for i in range(400))
+        (tmp_path / f"{name}.py").write_text(f"def f(x):\n    return x\n\nTABLE = [{table}]\n" * 3)
+
+    found = retain_set(loaded, [], 12, 0, sorted(tmp_path.glob("*.py")))
+
+    assert len(found.train) == len(found.held_out) == 12

@@ -104,10 +104,11 @@ def _sequences(
         cut = chance.randrange(len(window) // 3, len(window))
         end = min(len(window), window.find("\n", cut) % (len(window) + 1))
         middle, _ = text_tokens(loaded, window[cut:end])
-        if loaded.fim is None or len(found) % 2:
+        is_long = len(middle) > SEQUENCE_TOKENS // 2  # would leave no room for its prompt
+        if loaded.fim is None or len(found) % 2 or is_long:
             ids, _ = text_tokens(loaded, window)
         else:
-            room = max(16, SEQUENCE_TOKENS - len(middle))
+            room = SEQUENCE_TOKENS - len(middle)
             ids = [*prompt_tokens(loaded, window[:cut], window[end:], "fim", room), *middle]
         found.append(ids[:SEQUENCE_TOKENS])
     return [torch.tensor(ids) for ids in found if len(ids) > 1]
