@@ -32,6 +32,8 @@ class Ask:
     stop_rules: bool = True
     """End at the editor's stop rules (indentation, bracket, suffix overlap, repetition)."""
     bans: bool = True
+    heals: bool = True
+    """Say a word that the cursor has cut anew, as one token where the vocabulary has it."""
     generation: str | None = None
     """None: the serving one. A resident generation's name pins the request to it."""
 
