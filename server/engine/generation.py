@@ -81,6 +81,15 @@ class Generation:
         ends = (i for i, one in enumerate(done, 1) if one.finish == "cancelled")
         return done[: next(ends, len(done))]
 
+    def warm(self, request: Request) -> int:
+        """Read the prompt, as far as nobody cancels it; how many tokens were read."""
+        document, ids = request.ask.document, request.prompt.ids
+        sequence = self.cache.take(document, ids)
+        before = len(sequence.tokens)
+        prefill(sequence, ids, request.cancelled)
+        self.cache.keep(document, sequence, is_warmed=True)
+        return len(sequence.tokens) - before
+
     def _one_by_one(self, request: Request, plans: Ids[Plan], kept: Ids[int]) -> list[Completion]:
         done: list[Completion] = []
         for plan in plans:

@@ -102,6 +102,12 @@ class LocalEngine:
             ]
             return generation.complete(request, plans)
 
+    def warm(self, ask: Ask, *, cancelled: Callable[[], bool] = never) -> int:
+        """See protocol.Engine. Raises what `complete` raises."""
+        generation, request = self._request(ask, ask.generation, cancelled)
+        with self._my_turn(cancelled) as is_mine:
+            return generation.warm(request) if is_mine else 0
+
     def complete_differently(
         self,
         ask: Ask,

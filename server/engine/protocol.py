@@ -102,6 +102,11 @@ class Engine(Protocol):
         """`ask.n` completions; `cancelled` is read at each step, `on_text(i, piece)` streams."""
         ...
 
+    def warm(self, ask: Ask, *, cancelled: Callable[[], bool] = ...) -> int:
+        """Read the prompt of `ask` and say nothing, so that its document's next request need not;
+        how many tokens it had to read. A cancelled read keeps what was read."""
+        ...
+
     def complete_differently(
         self, ask: Ask, completion: Completion, offset: int, *, cancelled: Callable[[], bool] = ...
     ) -> Completion | None:
