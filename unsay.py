@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "adapters": "list the generations and verify their certificates",
         "promote": "serve a generation",
         "rollback": "serve the generation before the present one",
+        "bench": "say how quick the model is on this machine",
         "doctor": "say in one screen what works, what does not, and what to do",
     }
 )

@@ -42,7 +42,7 @@ def register(session: Session) -> None:
             None,
         ),
         types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: (lambda _: _refolder(session), None),
-        types.TEXT_DOCUMENT_DID_OPEN: (lambda _: _nothing(), None),
+        types.TEXT_DOCUMENT_DID_OPEN: (lambda params: _opened(session, params), None),
         types.TEXT_DOCUMENT_DID_CHANGE: (lambda params: _changed(session, params), None),
         types.TEXT_DOCUMENT_DID_SAVE: (lambda params: _saved(session, params), None),
         types.TEXT_DOCUMENT_DID_CLOSE: (lambda params: _closed(session, params), None),
@@ -117,6 +117,8 @@ async def code_action(
     if document is None:
         return None
     start, end = document.places.span(params.range)
+    if start == end:  # editors ask for actions wherever the cursor comes to rest
+        _warm(session, document, start)
     marked = session.kept.marks(document.uri)
     only, root = params.context.only, root_of(document, session.suggester.roots)
     actions = diagnostics.code_actions(document, marked, start, end, only, root)
@@ -153,8 +155,19 @@ async def _offers(session: Session, request: Request) -> list[Any]:
     return offers
 
 
-async def _nothing() -> None:
-    """pygls keeps the documents; that we listen makes it say so to the editor."""
+async def _opened(session: Session, params: types.DidOpenTextDocumentParams) -> None:
+    document = session.editor.documents.document(params.text_document.uri)
+    if document is not None:
+        _warm(session, document, 0)
+
+
+def _warm(session: Session, document: Document, offset: int) -> None:
+    """Have the server read on from the newest place in the document, beside all else."""
+
+    async def work() -> None:
+        await session.newest.run(("warm", document.uri), session.warmer.warm(document, offset))
+
+    session.spawn("warm", work())
 
 
 async def _changed(session: Session, params: types.DidChangeTextDocumentParams) -> None:

@@ -30,6 +30,7 @@ from lsp.protocol import EditorServer
 from lsp.status import METHOD, LastAction, StatusBoard
 from lsp.suggester import Suggester
 from lsp.typed_through import TypedThrough
+from lsp.warming import Warmer
 
 _CONFIGURED_S = 2.0
 """An editor that announces settings and never sends them gets the defaults."""
@@ -78,6 +79,7 @@ class Session:
         self.suggester = Suggester(
             self.connection, self.keeper, self.exclusion, self.cache, self.board, self.log
         )
+        self.warmer = Warmer(self.connection, self.suggester)
         self.unsettled: dict[str, tuple[str, Choice]] = {}
         """Suggestions, with their documents, that the server still looks at."""
         self.is_listening = False

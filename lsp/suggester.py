@@ -69,6 +69,8 @@ class Suggester:
         self.roots: list[str] = []
         self.allowed_once: str | None = None
         """The document in which the next suggestion may say what is banned."""
+        self.asked = 0
+        """How many suggestions the server has been asked for."""
         self._connection = connection
         self._keeper = keeper
         self._exclusion = exclusion
@@ -96,6 +98,16 @@ class Suggester:
         if choices is None:
             return [], ()
         return _offers(request, Hit(choices, 0, cursor.prefix, cursor.suffix)), choices
+
+    async def warm_body(self, request: Request) -> Json | None:
+        """What to send for the server to read ahead; None where it must not or cannot."""
+        document = request.document
+        if not self.config.covers(document.language_id or "") or not self._keeper.reach.is_ready:
+            return None
+        if (await self._exclusion.verdict(document, self.roots)).is_excluded:
+            return None
+        body = self._body(request)
+        return {**body, "unsay": {**self._ours(document), "warm": True}}
 
     def _known(self, request: Request) -> Hit | None:
         if request.lead is not None or self.allowed_once == request.document.uri:
@@ -130,16 +142,19 @@ class Suggester:
             self._cache.put(document.uri, cursor, choices, request.alternatives)
         return choices if document.version == version else None
 
-    async def _post(self, request: Request) -> Json:
-        ours = self._ours(request.document)
-        body: dict[str, object] = {
+    def _body(self, request: Request) -> dict[str, object]:
+        return {
             "prompt": request.cursor.prefix,
             "suffix": request.cursor.suffix,
             "max_tokens": self.config.max_tokens,
             "temperature": 0,
             "n": request.alternatives,
-            "unsay": ours,
         }
+
+    async def _post(self, request: Request) -> Json:
+        ours = self._ours(request.document)
+        body = {**self._body(request), "unsay": ours}
+        self.asked += 1
         try:
             return await self._connection.post("/v1/completions", body)
         except ServerRefused as refused:

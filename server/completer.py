@@ -101,6 +101,20 @@ class Completer:
             took_ms=(time.perf_counter() - begun) * 1000,
         )
 
+    async def warm(self, asked: Asked) -> int:
+        """Read ahead what a request like `asked` would have to read; how many tokens that was.
+
+        Whoever wants a suggestion goes first: a read that is under way ends within one chunk.
+        """
+        if self._is_closed:
+            raise Stopping("the server is stopping: start it again")
+
+        def work() -> int:
+            return self._rooms.engine.warm(asked.ask, cancelled=turn.is_over) if turn else 0
+
+        with self._turns.spare(asked.ask.document) as turn:
+            return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
+
     async def is_clear(self, asked: Asked, text: str) -> bool:
         """Whether the guard has nothing against the beginning of a suggestion."""
         try:

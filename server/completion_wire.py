@@ -54,6 +54,8 @@ class Asked:
     is_streamed: bool
     wants_usage: bool
     """Whether a stream ends with the token counts (`stream_options.include_usage`)."""
+    is_warming: bool
+    """Nobody wants a suggestion yet: the prompt is to be read, and nothing said."""
     is_allowed: bool
     """A person wants to see this one whatever the guard finds: it is marked, not repaired."""
 
@@ -145,6 +147,7 @@ def parse_completion(fields: Fields, config: ServerConfig) -> Asked:
         workspace=workspace,
         is_streamed=fields.flag("stream", False),
         wants_usage=stream_options.flag("include_usage", False),
+        is_warming=own.flag("warm", False),
         is_allowed=own.flag("allow", False),
     )
     own.text_or_none("client", most=200)
@@ -190,6 +193,16 @@ def answer_json(answer: Answer) -> dict[str, object]:
             for choice in answer.choices
         ],
         "usage": usage_json(answer),
+    }
+
+
+def warmed_json(model: str, read: int) -> dict[str, object]:
+    """The answer to a request that only warms: no choices, and how many tokens were read."""
+    return {
+        "object": "text_completion",
+        "model": model,
+        "choices": [],
+        "usage": {"prompt_tokens": read, "completion_tokens": 0, "total_tokens": read},
     }
 
 

@@ -15,6 +15,7 @@ from server.completion_wire import (
     Chunks,
     answer_json,
     parse_completion,
+    warmed_json,
 )
 from server.errors import BadField, UnknownGeneration, UnknownModel
 from server.event_stream import open_events, send_event
@@ -31,6 +32,9 @@ async def complete(request: web.Request) -> web.StreamResponse:
     asked = parse_completion(await read_object(request), request.app[CONFIG])
     completer = request.app[READINESS].loaded.completer
     asked = _named(completer, asked)
+    if asked.is_warming:
+        read = await completer.warm(asked)
+        return web.json_response(warmed_json(completer.engine.model, read))
     if asked.is_streamed:
         return await _answer_in_pieces(request, completer, asked)
     answer = await completer.complete(asked)

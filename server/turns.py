@@ -9,6 +9,9 @@ from threading import Event
 
 from server.errors import Busy
 
+MOST_SPARE = 4
+"""As many documents as the engine keeps warm."""
+
 
 class Turn:
     """One request's permission to go on; read between two tokens by the engine's thread."""
@@ -38,6 +41,8 @@ class Turns:
         self._most = most
         self._newest: dict[str, Turn] = {}
         self._under_way: set[Turn] = set()
+        self._spare: dict[str, Turn] = {}
+        """What is done ahead of a request, by document, the oldest first."""
 
     @property
     def waiting(self) -> int:
@@ -55,6 +60,8 @@ class Turns:
             raise Busy(f"{self._most} requests wait for the model already: ask again in a moment")
         if before is not None:
             before.end("A newer request for the same document replaced this one.")
+        for turn in self._spare.values():
+            turn.end("Somebody waits for a suggestion.")
         turn = Turn(self._deadline_ms)
         self._under_way.add(turn)
         if document:
@@ -67,6 +74,28 @@ class Turns:
             if self._newest.get(document) is turn:
                 del self._newest[document]
 
+    @contextmanager
+    def spare(self, document: str) -> Generator[Turn | None]:
+        """A turn for what may as well be left undone; None while anybody waits for a suggestion.
+
+        The document's newest one wins, and any request ends it.
+        """
+        if self._under_way:
+            yield None
+            return
+        old = self._spare.pop(document, None)
+        if old is None and len(self._spare) >= MOST_SPARE:
+            old = self._spare.pop(next(iter(self._spare)))
+        if old is not None:
+            old.end("A newer one replaced it.")
+        turn = self._spare[document] = Turn(self._deadline_ms)
+        try:
+            yield turn
+        finally:
+            turn.end("It is done.")
+            if self._spare.get(document) is turn:
+                del self._spare[document]
+
     def end_all(self) -> None:
-        for turn in self._under_way:
+        for turn in (*self._under_way, *self._spare.values()):
             turn.end("The server is stopping.")

@@ -56,6 +56,8 @@ class FakeServer:
     unknown_field: str | None = None
     """A field of ours that it does not know."""
     run_states: list[Body] = field(default_factory=list[Body])
+    warmed: list[Body] = field(default_factory=list[Body])
+    """The bodies of the requests that only warm."""
     asked: list[Body] = field(default_factory=list[Body])
     """The bodies of the completion requests."""
     cancelled: int = 0
@@ -135,6 +137,9 @@ class FakeServer:
             return _error(
                 400, "unknown_field", f"unsay.{self.unknown_field} is unknown: leave it out"
             )
+        if body["unsay"].get("warm"):
+            self.warmed.append(body)
+            return web.json_response({"choices": []})
         self.asked.append(body)
         try:
             await asyncio.sleep(self.delay_s)

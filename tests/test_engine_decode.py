@@ -34,7 +34,7 @@ def engine(tiny_model: Path) -> LocalEngine:
 def test_greedy_decoding_is_what_generate_gives(engine: LocalEngine, name: str) -> None:
     prefix, target, suffix = FILES[name]
 
-    [completion] = engine.complete(Ask(prefix, suffix, stop_rules=False))
+    [completion] = engine.complete(Ask(prefix, suffix, stop_rules=False, heals=False))
 
     assert completion.text == _generated(engine.loaded, prefix, suffix, 48) == target
     assert completion.finish == "stop"
@@ -47,7 +47,7 @@ def test_plain_continuation_is_what_generate_gives(engine: LocalEngine, name: st
     text = prefix + target + suffix
     before = text[: len(text) // 2]
 
-    [completion] = engine.complete(Ask(before, max_tokens=20, stop_rules=False))
+    [completion] = engine.complete(Ask(before, max_tokens=20, stop_rules=False, heals=False))
 
     assert completion.text == _generated(engine.loaded, before, None, 20)
 

@@ -85,6 +85,23 @@ class Decoder:
         cosine, sine = angle.cos() * self.angle_scale, angle.sin() * self.angle_scale
         return torch.cat([cosine, cosine], -1)[:, None], torch.cat([-sine, sine], -1)[:, None]
 
+    def turned(
+        self, block: Block, x: Tensor, cosine: Tensor, sine: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (rows, their heads, head width), the first two turned.
+
+        x (rows, width); cosine and sine of the rows' positions, as `rotation` gives them.
+        """
+        both = self.heads + self.key_heads
+        found = block.queries_keys_values(block.before_attention(x))
+        found = found.view(len(x), both + self.key_heads, self.head_width)
+        turned, values = found[:, :both], found[:, both:]
+        if block.query_norm is not None and block.key_norm is not None:
+            queries = block.query_norm(turned[:, : self.heads])
+            turned = torch.cat([queries, block.key_norm(turned[:, self.heads :])], dim=1)
+        turned = torch.addcmul(turned * cosine, turned.roll(self.head_width // 2, dims=-1), sine)
+        return turned[:, : self.heads], turned[:, self.heads :], values
+
     @property
     def size_bytes(self) -> int:
         """Memory held beyond the module's own weights."""

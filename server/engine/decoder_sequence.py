@@ -7,7 +7,8 @@ from collections.abc import Sequence as Ids
 import torch
 from torch import Tensor
 
-from server.engine.decoder import Block, Decoder
+from server.engine.decoder import Decoder
+from server.engine.decoder_branches import DecoderBranches
 from server.engine.kernels import FEW_ROWS
 
 GROWTH_TOKENS = 256
@@ -30,12 +31,19 @@ class DecoderSequence:
     @torch.inference_mode()
     def read(self, ids: Ids[int]) -> Tensor:
         """See sequence.Sequence."""
-        return self._logits(self._read(ids)[-1:])[0]
+        return self.read_last(ids, 1)[0]
 
     @torch.inference_mode()
-    def read_each(self, ids: Ids[int]) -> Tensor:
-        """Read `ids`; the logits (ids, vocabulary) after each of them."""
-        return self._logits(self._read(ids))
+    def read_last(self, ids: Ids[int], rows: int) -> Tensor:
+        """See sequence.Sequence."""
+        return self._logits(self._read(ids)[-rows:])
+
+    def branches(self, count: int, room: int) -> DecoderBranches:
+        """See sequence.Sequence."""
+        end = len(self.tokens)
+        buffers = zip(self._keys, self._values, strict=True)
+        text = [(keys[:, :end], values[:, :end]) for keys, values in buffers]
+        return DecoderBranches(self._decoder, text, count, room)
 
     @property
     def can_rewind(self) -> bool:
@@ -62,28 +70,13 @@ class DecoderSequence:
         cosine, sine = (part[start:end] for part in self._turns)
         x = decoder.embed(torch.tensor(ids))
         for block, keys, values in zip(decoder.blocks, self._keys, self._values, strict=True):
-            queries, new_keys, new_values = self._heads(block, x, cosine, sine)
+            queries, new_keys, new_values = decoder.turned(block, x, cosine, sine)
             keys[:, start:end] = new_keys.transpose(0, 1)
             values[:, start:end] = new_values.transpose(0, 1)
             x = x + block.after_attention(_attended(queries, keys[:, :end], values[:, :end]))
             x = x + block.mlp(x)
         self.tokens += ids
         return x
-
-    def _heads(
-        self, block: Block, x: Tensor, cosine: Tensor, sine: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (rows, their heads, head width), the first two turned."""
-        d = self._decoder
-        both = d.heads + d.key_heads
-        found = block.queries_keys_values(block.before_attention(x))
-        found = found.view(len(x), both + d.key_heads, d.head_width)
-        turned, values = found[:, :both], found[:, both:]
-        if block.query_norm is not None and block.key_norm is not None:
-            queries = block.query_norm(turned[:, : d.heads])
-            turned = torch.cat([queries, block.key_norm(turned[:, d.heads :])], dim=1)
-        turned = torch.addcmul(turned * cosine, turned.roll(d.head_width // 2, dims=-1), sine)
-        return turned[:, : d.heads], turned[:, d.heads :], values
 
     def _grow(self, tokens: int) -> None:
         d = self._decoder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Iterable
 from collections.abc import Sequence as Ids
 
 from torch import Tensor
@@ -52,20 +53,25 @@ class NgramDrafts:
 class Lookahead:
     """Reads on token by token, and where there is a guess, several at once."""
 
-    def __init__(self, sequence: Sequence, drafts: NgramDrafts | None) -> None:
+    def __init__(
+        self,
+        sequence: Sequence,
+        drafts: NgramDrafts | None,
+        guesses: Iterable[tuple[int, Tensor]] = (),
+    ) -> None:
+        """`guesses`: what `sequence` has read ahead already, each with the logits after it."""
         self._sequence = sequence
         self._drafts = drafts if sequence.can_rewind else None
-        self._length = len(sequence.tokens)
+        self._guesses = deque(guesses)
+        self._length = len(sequence.tokens) - len(self._guesses)
         """Of what was said; guesses stand behind it."""
-        self._guesses: deque[tuple[int, Tensor]] = deque()
         self._tries = self._right = 0
 
     def after(self, token: int) -> Tensor:
         """The logits (vocabulary,) after the text so far and `token`."""
-        if self._drafts is None:
-            return self._sequence.read([token])
-        self._drafts.push(token)
         self._length += 1
+        if self._drafts is not None:
+            self._drafts.push(token)
         if self._guesses:
             guess, logits = self._guesses.popleft()
             if guess == token:
@@ -73,11 +79,11 @@ class Lookahead:
                 return logits
             self._guesses.clear()
         self._sequence.rewind(self._length - 1)
-        guesses = self._drafts.propose() if self._pays() else []
+        guesses = self._drafts.propose() if self._drafts is not None and self._pays() else []
         if not guesses:
             return self._sequence.read([token])
         self._tries += 1
-        logits = self._sequence.read_each([token, *guesses])
+        logits = self._sequence.read_last([token, *guesses], 1 + len(guesses))
         self._guesses.extend(zip(guesses, logits[1:], strict=True))
         return logits[0]
 

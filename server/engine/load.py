@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from server.engine.errors import (
     NotSafetensors,
 )
 from server.engine.fim import FimFormat, find_fim, read_unsay
+from server.engine.healing import Vocabulary
 from server.engine.text_codec import TextCodec
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -62,6 +64,11 @@ class LoadedModel:
     @property
     def dtype(self) -> torch.dtype:
         return self.model.dtype
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The texts of all tokens; made when first needed."""
+        return Vocabulary(self.codec, len(self.tokenizer))
 
     @property
     def no_fim(self) -> str:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from collections.abc import Sequence as Ids
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,9 +18,9 @@ from server.engine.adapters import LoraAdapter, check_fits, merged, read_adapter
 from server.engine.banning import bans_for, token_ends, ways_to_say
 from server.engine.bans import BanAutomaton, ForbiddenStart
 from server.engine.config import EngineConfig
-from server.engine.decode import Forbids
 from server.engine.errors import AdapterMismatch, AskInvalid, EngineClosed, GenerationGone
-from server.engine.generation import Generation, Request, never
+from server.engine.generation import Generation, Plan, Request, never
+from server.engine.healing import Beginning
 from server.engine.load import LoadedModel, load_model
 from server.engine.prompt import build_prompt
 from server.engine.protocol import Ask, Ban, Completion, SwapReport
@@ -44,6 +45,7 @@ def open_engine(config: EngineConfig) -> LocalEngine:
         context_tokens=config.context_tokens,
         digest_cache=config.digest_cache,
     )
+    assert loaded.vocabulary  # made now, or the first key would wait for it
     return LocalEngine(loaded, config)
 
 
@@ -93,15 +95,18 @@ class LocalEngine:
         with self._my_turn(cancelled) as is_mine:
             if not is_mine:
                 return [generation.cancelled(request)]
-            automaton = self._bans if ask.bans else None
-            done: list[Completion] = []
-            for i in range(ask.n):
-                bans = [] if automaton is None else [automaton.follow(request.prompt.context)]
-                show = None if on_text is None else partial(on_text, i)
-                done.append(generation.complete(request, i, bans, show))
-                if done[-1].finish == "cancelled":
-                    break
-            return done
+            shows = [None if on_text is None else partial(on_text, i) for i in range(ask.n)]
+            plans = [
+                replace(self._plan(request), alternative=i, on_text=show)
+                for i, show in enumerate(shows)
+            ]
+            return generation.complete(request, plans)
+
+    def warm(self, ask: Ask, *, cancelled: Callable[[], bool] = never) -> int:
+        """See protocol.Engine. Raises what `complete` raises."""
+        generation, request = self._request(ask, ask.generation, cancelled)
+        with self._my_turn(cancelled) as is_mine:
+            return generation.warm(request) if is_mine else 0
 
     def complete_differently(
         self,
@@ -114,23 +119,24 @@ class LocalEngine:
         """See protocol.Engine. None if nothing else can be said there, or if cancelled."""
         generation, request = self._request(ask, completion.generation, cancelled)
         codec, prompt = self.loaded.codec, request.prompt
+        typed = "".join(codec.texts(prompt.taken))
+        text, offset = typed + completion.text, len(typed) + offset
         ends = token_ends(codec, completion.tokens, prompt.ids)
         at = next((i for i, end in enumerate(ends) if end > offset), None)
         if at is None:
             return None
         kept = completion.tokens[:at]
         begin = ends[at - 1] if at else 0
-        same = ways_to_say(codec, completion.text, completion.tokens[at], begin, offset)
+        same = ways_to_say(codec, text, completion.tokens[at], begin, offset)
         with self._my_turn(cancelled) as is_mine:
             if not is_mine:
                 return None
             avoided = frozenset(same)
             if completion.avoided is not None and completion.avoided[0] == at:
                 avoided |= completion.avoided[1]
-            bans: list[Forbids] = [ForbiddenStart(avoided)]
-            if ask.bans:
-                bans.append(self._bans.follow((*prompt.context, *kept)))
-            again = generation.complete(request, 0, bans, None, kept)
+            plan = self._plan(request, kept)
+            plan = replace(plan, bans=(*plan.bans, ForbiddenStart(avoided)))
+            [again] = generation.complete(request, [plan], kept)
         return replace(again, avoided=(at, avoided)) if len(again.tokens) > at else None
 
     def set_bans(self, bans: Iterable[Ban]) -> None:
@@ -214,8 +220,21 @@ class LocalEngine:
     ) -> tuple[Generation, Request]:
         _check(ask)
         generation = self._generation(name)
-        prompt = build_prompt(self.loaded, ask.prefix, ask.suffix, ask.max_tokens)
+        prompt = build_prompt(self.loaded, ask.prefix, ask.suffix, ask.max_tokens, heals=ask.heals)
         return generation, Request(ask, prompt, cancelled)
+
+    def _plan(self, request: Request, kept: Ids[int] = ()) -> Plan:
+        """What the next completion has to keep to once it has said `kept`."""
+        prompt = request.prompt
+        automaton = self._bans if request.ask.bans else BanAutomaton()
+        beginning = None
+        if prompt.taken:
+            behind = automaton.follow((*prompt.context, *prompt.taken)).forbidden()
+            typed = "".join(self.loaded.codec.texts(prompt.taken))
+            beginning = Beginning(self.loaded.vocabulary, typed, behind)
+            for token in kept:
+                beginning.advance(token)
+        return Plan(bans=(automaton.follow((*prompt.context, *kept)),), beginning=beginning)
 
     def _generation(self, name: str | None) -> Generation:
         with self._state:

@@ -22,6 +22,8 @@ class PrefixCache:
         self._documents = documents
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, Read] = OrderedDict()
+        self._asked_about: str | None = None
+        """The document somebody works in: what is only warmed never takes its place."""
         self._lock = threading.Lock()  # a swap clears while a request runs
 
     def take(self, document: str, ids: Sequence[int]) -> Read:
@@ -33,13 +35,19 @@ class PrefixCache:
         shared = min(common_length(sequence.tokens, ids), len(ids) - 1)
         return sequence if sequence.rewind(shared) else self._fresh()
 
-    def keep(self, document: str, sequence: Read) -> None:
-        """Give a sequence back for the document's next request."""
+    def keep(self, document: str, sequence: Read, *, is_warmed: bool = False) -> None:
+        """Give a sequence back for the document's next request.
+
+        `is_warmed`: it was read ahead, and nobody has asked for a suggestion yet.
+        """
         with self._lock:
+            if not is_warmed:
+                self._asked_about = document
             self._kept[document] = sequence
             self._kept.move_to_end(document)
             while len(self._kept) > self._documents or self.size_bytes > self._most_bytes:
-                self._kept.popitem(last=False)
+                oldest = (name for name in self._kept if name != self._asked_about)
+                del self._kept[next(oldest, document)]
 
     def clear(self) -> None:
         """Forget everything."""

@@ -16,6 +16,7 @@ SUFFIX_STEP = 64
 # In prefix-first order each keystroke reads the suffix again, so it must be short.
 LATE_SUFFIX_TOKENS = 256
 LEAST_ROOM = 16
+Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Prompt:
     ids: tuple[int, ...]
     context: tuple[int, ...]
     """A marker of the start, then the prefix: what comes just before the completion as text."""
+    taken: tuple[int, ...] = ()
+    """The end of the prefix where the cursor has cut a word, taken out of `ids` and `context`:
+    the completion has to begin with its text. See healing.py."""
 
 
 def prompt_ids(loaded: LoadedModel, prefix: str, suffix: str | None, max_tokens: int) -> list[int]:
@@ -32,7 +36,9 @@ def prompt_ids(loaded: LoadedModel, prefix: str, suffix: str | None, max_tokens:
     return list(build_prompt(loaded, prefix, suffix, max_tokens).ids)
 
 
-def build_prompt(loaded: LoadedModel, prefix: str, suffix: str | None, max_tokens: int) -> Prompt:
+def build_prompt(
+    loaded: LoadedModel, prefix: str, suffix: str | None, max_tokens: int, *, heals: bool = False
+) -> Prompt:
     """Suffix None is plain continuation. Room for `max_tokens` more is left in the context.
 
     The prefix is cut from the left, at a line break where there is one, the suffix from the
@@ -46,10 +52,12 @@ def build_prompt(loaded: LoadedModel, prefix: str, suffix: str | None, max_token
             "in all; ask for fewer"
         )
     if suffix is None:
-        before = _last(codec, prefix, room)
+        before, taken = tuple(_last(codec, prefix, room)), ()
+        if heals:
+            before, taken = _healed(loaded, before, with_blanks=True)
         # A model with no opening token of its own still needs one token to start from.
         opening = codec.opening if before or codec.opening else (loaded.end,)
-        return Prompt((*opening, *before), (start_marker(loaded), *before))
+        return Prompt((*opening, *before), (start_marker(loaded), *before), taken)
     if fim is None:
         raise NoFim(loaded.no_fim)
     after = _first(codec, suffix or fim.empty_suffix, room)
@@ -61,11 +69,14 @@ def build_prompt(loaded: LoadedModel, prefix: str, suffix: str | None, max_token
         after = after[:LATE_SUFFIX_TOKENS]
     if len(before) + len(after) > room:
         before = _last(codec, prefix, room - len(after))
-    first, second = (fim.prefix, *before), (fim.suffix, *after)
+    kept, taken = tuple(before), ()
+    if heals:  # models that fill in are trained on cuts behind blanks, and between letters less
+        kept, taken = _healed(loaded, kept, with_blanks=False)
+    first, second = (fim.prefix, *kept), (fim.suffix, *after)
     if fim.order == "spm":
         first, second = second, first
     middle = () if fim.middle is None else (fim.middle,)
-    return Prompt((*codec.opening, *first, *second, *middle), (fim.prefix, *before))
+    return Prompt((*codec.opening, *first, *second, *middle), (fim.prefix, *kept), taken)
 
 
 def start_marker(loaded: LoadedModel) -> int:
@@ -73,6 +84,12 @@ def start_marker(loaded: LoadedModel) -> int:
     if loaded.fim is not None:
         return loaded.fim.prefix
     return loaded.codec.opening[-1] if loaded.codec.opening else loaded.end
+
+
+def _healed(loaded: LoadedModel, before: Ids, *, with_blanks: bool) -> tuple[Ids, Ids]:
+    """What stays of the prefix, and what is taken back."""
+    at = len(before) - loaded.vocabulary.cut(before, with_blanks=with_blanks)
+    return tuple(before[:at]), tuple(before[at:])
 
 
 def _first(codec: TextCodec, text: str, room: int) -> list[int]:

@@ -32,6 +32,8 @@ class Ask:
     stop_rules: bool = True
     """End at the editor's stop rules (indentation, bracket, suffix overlap, repetition)."""
     bans: bool = True
+    heals: bool = True
+    """Say a word that the cursor has cut anew, as one token where the vocabulary has it."""
     generation: str | None = None
     """None: the serving one. A resident generation's name pins the request to it."""
 
@@ -98,6 +100,11 @@ class Engine(Protocol):
         on_text: Callable[[int, str], None] | None = None,
     ) -> list[Completion]:
         """`ask.n` completions; `cancelled` is read at each step, `on_text(i, piece)` streams."""
+        ...
+
+    def warm(self, ask: Ask, *, cancelled: Callable[[], bool] = ...) -> int:
+        """Read the prompt of `ask` and say nothing, so that its document's next request need not;
+        how many tokens it had to read. A cancelled read keeps what was read."""
         ...
 
     def complete_differently(

@@ -14,6 +14,18 @@ from transformers.cache_utils import DynamicLayer
 GROWTH_TOKENS = 256
 
 
+class Branches(Protocol):
+    """Several ways on from one text, which stays as it is while they are read."""
+
+    def read(self, tokens: Ids[int]) -> Tensor:
+        """Read one more token of each branch; the logits (branches, vocabulary) after them."""
+        ...
+
+    def keep(self, which: Ids[int]) -> None:
+        """Go on with the branches at these places only, in this order."""
+        ...
+
+
 class Sequence(Protocol):
     """What decoding needs of a forward pass; ours and transformers' are interchangeable."""
 
@@ -24,8 +36,12 @@ class Sequence(Protocol):
         """Read `ids`; the logits (vocabulary,) in float32 for the token after them."""
         ...
 
-    def read_each(self, ids: Ids[int]) -> Tensor:
-        """Read `ids`; the logits (ids, vocabulary) in float32 after each of them."""
+    def read_last(self, ids: Ids[int], rows: int) -> Tensor:
+        """Read `ids`; the logits (rows, vocabulary) in float32 after each of the last `rows`."""
+        ...
+
+    def branches(self, count: int, room: int) -> Branches | None:
+        """`count` ways on of at most `room` tokens each; None where the model cannot."""
         ...
 
     @property
@@ -66,6 +82,21 @@ class RoomyLayer(DynamicLayer):
     def rewind(self, length: int) -> None:
         self._length = length
 
+    def repeated(self, count: int, room: int) -> RoomyLayer:
+        """A copy for `count` branches, with room for `room` tokens more."""
+        assert self._buffers is not None
+        made, end = RoomyLayer(), self._length + room
+        first, second = (self._grown(i, buffer, end) for i, buffer in enumerate(self._buffers))
+        made._buffers = (first.repeat(count, 1, 1, 1), second.repeat(count, 1, 1, 1))
+        made._length, made.is_initialized = self._length, True
+        return made
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch only."""
+        assert self._buffers is not None
+        first, second = self._buffers
+        self._buffers = (first[rows], second[rows])
+
     @property
     def size_bytes(self) -> int:
         return 0 if self._buffers is None else sum(b.nbytes for b in self._buffers)
@@ -94,14 +125,10 @@ class ModuleSequence:
         self._can_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     def read(self, ids: Ids[int]) -> Tensor:
-        return self._read(ids, 1)[0]
-
-    def read_each(self, ids: Ids[int]) -> Tensor:
-        return self._read(ids, len(ids))
+        return self.read_last(ids, 1)[0]
 
     @torch.inference_mode()
-    def _read(self, ids: Ids[int], rows: int) -> Tensor:
-        """The last `rows` rows of logits."""
+    def read_last(self, ids: Ids[int], rows: int) -> Tensor:
         batch = torch.tensor([ids], device=self._model.device)
         options = {"logits_to_keep": rows} if self._can_keep else {}
         answer = self._model(
@@ -109,6 +136,11 @@ class ModuleSequence:
         )
         self.tokens += ids
         return answer.logits[0, -rows:].float()
+
+    def branches(self, count: int, room: int) -> ModuleBranches | None:
+        if not self._layers:
+            return None
+        return ModuleBranches(self._model, [one.repeated(count, room) for one in self._layers])
 
     @property
     def can_rewind(self) -> bool:
@@ -127,3 +159,24 @@ class ModuleSequence:
     @property
     def size_bytes(self) -> int:
         return sum(layer.size_bytes for layer in self._layers)
+
+
+class ModuleBranches:
+    """Branches over a transformers module: the text's keys and values once for each."""
+
+    def __init__(self, model: Any, layers: list[RoomyLayer]) -> None:
+        self._model = model
+        self._layers = layers
+        self._cache: Any = DynamicCache(config=model.config)
+        self._cache.layers = layers
+
+    @torch.inference_mode()
+    def read(self, tokens: Ids[int]) -> Tensor:
+        batch = torch.tensor([[token] for token in tokens], device=self._model.device)
+        answer = self._model(input_ids=batch, past_key_values=self._cache, use_cache=True)
+        return answer.logits[:, -1].float()
+
+    def keep(self, which: Ids[int]) -> None:
+        rows = torch.tensor(which, dtype=torch.long, device=self._model.device)
+        for layer in self._layers:
+            layer.keep(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +46,17 @@ class TextCodec:
             ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
 
+    def texts(self, ids: Iterable[int]) -> list[str]:
+        """What each of `ids` says behind other text; some tokenizers drop a first blank."""
+        [anchor] = self.encode("a")[-1:] or [0]
+        pairs = [[anchor, i] for i in ids]
+        if self._backend is not None:
+            found: list[str] = self._backend.decode_batch(pairs, skip_special_tokens=False)
+        else:
+            found = [self.decode(pair) for pair in pairs]
+        behind = len(self.decode([anchor]))
+        return [text[behind:] for text in found]
+
     def single(self, token: str) -> int | None:
         """The id of a vocabulary entry, or None where there is none of that name."""
         found: Any = self._tokenizer.convert_tokens_to_ids(token)
@@ -80,9 +91,13 @@ class TextCodec:
 class TextWriter:
     """Turns tokens into text one by one and never hands out half a character."""
 
-    def __init__(self, codec: TextCodec, before: Sequence[int]) -> None:
-        """`before`: the ids before the first one; some tokenizers drop a leading space without."""
+    def __init__(self, codec: TextCodec, before: Sequence[int], hidden_chars: int = 0) -> None:
+        """`before`: the ids before the first one; some tokenizers drop a leading space without.
+
+        `hidden_chars`: so many characters at the beginning are said, but not part of `text`.
+        """
         self._codec = codec
+        self._hidden_chars = hidden_chars
         self._ids = list(before[-4:])
         self._shown = 0
         """Ids from here to `_read` are decoded again as the context of the next ones."""
@@ -100,6 +115,9 @@ class TextWriter:
         if len(grown) > len(known) and not grown.endswith(REPLACEMENT):
             piece = grown[len(known) :]
             self._shown, self._read = self._read, len(self._ids)
+            hidden = min(self._hidden_chars, len(piece))
+            self._hidden_chars -= hidden
+            piece = piece[hidden:]
             self.text += piece
         self.ends.append(len(self.text))
         return piece
