@@ -225,15 +225,15 @@ def test_ten_thousand_bans_are_not_felt(engine: LocalEngine) -> None:
     bans = [Ban(tuple(chance.choices(range(vocabulary), k=9))) for _ in range(10_000)]
     said = chance.choices(range(vocabulary), k=2000)
 
-    started = time.perf_counter()
+    started = time.thread_time()
     automaton = BanAutomaton(bans)
-    built_s = time.perf_counter() - started
+    built_s = time.thread_time() - started
     walk = automaton.follow(said)
-    started = time.perf_counter()
+    started = time.thread_time()
     for token in said:
         walk.forbidden()
         walk.advance(token)
-    step_s = (time.perf_counter() - started) / len(said)
+    step_s = (time.thread_time() - started) / len(said)
 
     assert built_s < 5
     assert step_s < 50e-6
