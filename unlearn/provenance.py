@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -34,9 +33,15 @@ def provenance(loaded: LoadedModel, items: Iterable[Item]) -> dict[str, Any]:
         "precision": str(loaded.dtype).removeprefix("torch."),
         "device": loaded.device.type,
         "threads": torch.get_num_threads(),
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "world_size": _world_size(),
         "versions": {name: version(name) for name in LIBRARIES},
     }
+
+
+def _world_size() -> int:
+    """How many processes train together."""
+    distributed: Any = torch.distributed  # does not state its types
+    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def attacks(loaded: LoadedModel, config: RefreshConfig) -> dict[str, Any]:
