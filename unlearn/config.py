@@ -17,7 +17,7 @@ class RefreshConfig:
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
     learning_rate: float = 3e-3
-    """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants a fifth."""
+    """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants less."""
     aims: bool = True
     """Whether a new adapter acts only where what is forgotten differs from what stays."""
     warmup_updates: int = 3

@@ -25,7 +25,7 @@ from unlearn.scored import Retained, Scored, chosen_log_p, forbidden_p
 from unlearn.targets import Sculpted
 from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
 
-GOING_ON = 0.2
+GOING_ON = 0.4
 """Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
 directions and do not only lengthen them."""
 RECHECK_UPDATES = 10
