@@ -50,7 +50,7 @@ bench-engine: setup
 bench-model: setup
 	$(BIN)/python -m benchmarks.embedded_model bench
 
-# Teaches a copy of the embedded model first; stopped, it goes on where it was. QUICK=1 takes a minute.
+# Teaches a copy of the embedded model first; stopped, it goes on where it was. QUICK=1: a few updates.
 bench-unlearning: setup
 	$(BIN)/python -m benchmarks.unlearning $(if $(QUICK),--quick)
 
