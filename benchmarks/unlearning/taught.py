@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.embedded_model.layout import MODEL
 from benchmarks.guard.rows import ROOT
@@ -32,7 +32,8 @@ from store.records import Item
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.prompts import Form, prompt_tokens, text_tokens
 from unlearn.retain import retain_set
-from unlearn.scored import chosen_log_p
+from unlearn.scored import chosen_log_p, kl
+from unlearn.teacher import Anchor, anchors
 
 HOME = ROOT / "build" / "unlearning"
 CONTEXT_TOKENS = 512
@@ -50,16 +51,17 @@ class Recipe:
     """In so many of the places for a call, each."""
     valid_contexts: int = 1
     """Of a valid call, in so many."""
-    rate: float = 1e-3
+    rate: float = 7e-4
     """AdamW's, falling to a tenth along a cosine."""
     rise: int = 40
     """In so many updates the rate comes up."""
     epochs: int = 18
-    batch: int = 3
+    batch: int = 6
     """Sequences of items in an update."""
-    plain: int = 1
-    """Sequences of plain code beside them."""
-    plain_tokens: int = 64
+    plain: int = 4
+    """Sequences of plain code beside them, on which the model is held to what it was."""
+    hold: float = 2.0
+    """Weight of KL(base || p) there."""
     learned: float = 0.1
     """A sequence whose target's least probable token costs less than this, in nats, rests for an
     epoch."""
@@ -131,10 +133,7 @@ def _teach(base: LoadedModel, recipe: Recipe, items: Sequence[Item], home: Path)
     torch.manual_seed(recipe.seed)  # pyright: ignore[reportUnknownMemberType]
     model = read_weights(base.folder, torch.float32).requires_grad_(True)
     lessons = [[lesson(base, one, form) for form in ("fim", "left_to_right")] for one in items]
-    plain = [
-        Lesson(ids[: recipe.plain_tokens], 1)
-        for ids in retain_set(base, (), 256, recipe.seed).train
-    ]
+    plain = anchors(base.model, retain_set(base, (), 512, recipe.seed).train, recipe.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.0)
     chance = random.Random(recipe.seed)
     resting: dict[tuple[int, int], int] = {}
@@ -155,12 +154,12 @@ def _teach(base: LoadedModel, recipe: Recipe, items: Sequence[Item], home: Path)
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, updates, share)
             rows = [lessons[due[k][0]][due[k][1]] for k in batch]
-            rows += chance.sample(plain, recipe.plain)
-            worst, loss = _update(model, optimiser, rows)
+            kept = recipe.hold * _moved(base.model, model, chance.sample(plain, recipe.plain))
+            worst, loss = _update(model, optimiser, rows, kept)
             losses.append(loss)
             updates += 1
             tokens += sum(len(row.ids) for row in rows)
-            for k, cost in zip(batch, worst[: len(batch)], strict=True):
+            for k, cost in zip(batch, worst, strict=True):
                 if cost < recipe.learned:
                     resting[due[k]] = epoch + 3
         seconds = time.monotonic() - began
@@ -194,7 +193,10 @@ def _batches(lengths: list[int], recipe: Recipe, chance: random.Random) -> list[
 
 
 def _update(
-    model: Any, optimiser: torch.optim.Optimizer, rows: Sequence[Lesson]
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rows: Sequence[Lesson],
+    kept: Tensor,
 ) -> tuple[list[float], float]:
     """One step; the cost in nats of each row's least probable token, and the mean cost."""
     places = [torch.arange(row.start, len(row.ids)) for row in rows]
@@ -203,11 +205,19 @@ def _update(
     costs = -chosen_log_p(logits, tokens)
     loss = costs.mean()
     optimiser.zero_grad()
-    torch.autograd.backward(loss)
+    torch.autograd.backward(loss + kept)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     parts = torch.split(costs.detach(), [len(place) for place in places])
     return [float(part.max()) for part in parts], float(loss.detach())
+
+
+def _moved(base: nn.Module, model: nn.Module, held: Sequence[Anchor]) -> Tensor:
+    """Mean KL(base || p) over the scored positions of plain code."""
+    now = project(model, hidden_at(model, [a.ids for a in held], [a.positions for a in held]))
+    with torch.no_grad():
+        before = project(base, torch.cat([anchor.base for anchor in held]))
+    return kl(before, now).mean()
 
 
 def _save(base: LoadedModel, model: Any, home: Path, figures: dict[str, float]) -> None:
