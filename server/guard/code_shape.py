@@ -96,7 +96,7 @@ def _quoted(found: Tokens) -> NDArray[np.bool_]:
     if not is_quote.any():
         return is_quote
     before = np.cumsum(is_quote) - is_quote
-    lines = np.searchsorted(np.flatnonzero(found.codes == ord("\n")), found.starts)
+    lines = np.cumsum(found.codes == ord("\n"))[found.starts]
     begins = np.ones(len(found), np.bool_)
     begins[1:] = lines[1:] != lines[:-1]
     at_begin = np.maximum.accumulate(np.where(begins, before, 0))

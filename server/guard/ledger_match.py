@@ -10,8 +10,10 @@ fingerprint is left, which finds it whole, in any quotes.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from server.guard.blamed import (
     MOST_BLAMED_CHARS,
@@ -49,6 +51,28 @@ class _Known:
     destroyed: Mapping[str, Entry] = field(default_factory=dict[str, Entry])
     lengths: frozenset[int] = frozenset()
     fingerprint: Callable[[str], str] | None = None
+
+
+class _Folded:
+    """A text with single blanks."""
+
+    def __init__(self, text: str) -> None:
+        self._original = text
+        self.text = _SPACE.sub(" ", text)
+
+    def offset(self, at: int) -> int:
+        """Where the character at `at` stands in the original."""
+        where = bisect_right(self._runs[0], at)
+        return at + (self._runs[1][where - 1] if where else 0)
+
+    @cached_property
+    def _runs(self) -> tuple[list[int], list[int]]:
+        """Where each run of blanks that became one ends, and how many are gone up to there."""
+        ends, gone = list[int](), list[int]()
+        for run in _SPACES.finditer(self._original):
+            gone.append((gone[-1] if gone else 0) + len(run[0]) - 1)
+            ends.append(run.end() - gone[-1])
+        return ends, gone
 
 
 class LedgerDetector:
@@ -121,14 +145,15 @@ def _whole(known: _Known, case: Case) -> Iterator[tuple[Entry, Finding]]:
     longest = max((table.longest for table in known.tables), default=0)
     around = min(2 * longest + 100, MOST_BLAMED_CHARS)
     middle = surrounded(case, around if longest else 0, 0)
-    folded = _SPACE.sub(" ", middle.text)
-    offsets: list[int] | None = None
+    folded = _Folded(middle.text)
+    # a text that ends before the suggestion is not said by it
+    skipped = max(0, len(_SPACE.sub(" ", middle.text[: middle.start])) - longest)
     for table in known.tables:
-        for count, hit in enumerate(table.whole(folded)):
+        for count, hit in enumerate(table.whole(folded.text[skipped:])):
             if count == MOST_HITS:
                 break
-            offsets = offsets or _offsets(middle.text)
-            start_at, end_at = offsets[hit.start], offsets[hit.end - 1] + 1
+            start_at = folded.offset(hit.start + skipped)
+            end_at = folded.offset(hit.end - 1 + skipped) + 1
             span = middle.span(start_at, end_at)
             if span is None or not case.suggestion[span[0] : span[1]].strip():
                 continue
@@ -181,16 +206,6 @@ def _from_line_start(case: Case) -> Stitched:
         before = before[before.find("\n") + 1 :]
     text = before + case.suggestion[:MOST_VARIED_CHARS]
     return Stitched(text, len(before), len(text))
-
-
-def _offsets(text: str) -> list[int]:
-    """For each character of the folded text, its offset in `text`."""
-    offsets, at = list[int](), 0
-    for run in _SPACES.finditer(text):
-        offsets += range(at, run.start() + 1)
-        at = run.end()
-    offsets += range(at, len(text))
-    return offsets
 
 
 def _finding(

@@ -89,14 +89,16 @@ class VariantIndex:
         self._evidence = evidence(self._known, np.cumsum(is_gap))
         self._renamed_bits = RENAMED_BITS + log2(max(1, among))
         same, kinds = self._evidence.same, self._evidence.kinds
-        self._exact = Anchors(self._known.exact, places, same, 0.0, TAIL_SHARE, (0.45, 0.65))
+        probes = [_probes(begin, end, float(same[end] - same[begin])) for begin, end in places]
+        self._exact = Anchors(self._known.exact, places, same, 0.0, TAIL_SHARE, probes)
         telling = [
             (begin, end)
             for text, (begin, end) in zip(texts, places, strict=True)
             if same[end] - same[begin] >= self._renamed_bits and not _IMPORT.match(text)
         ]
+        probes = [_renamed_probes(begin, end) for begin, end in telling]
         self._renamed = Anchors(
-            self._known.kinds, telling, kinds, LEAST_ANCHOR_BITS, RENAMED_SHARE, (0.2, 0.8)
+            self._known.kinds, telling, kinds, LEAST_ANCHOR_BITS, RENAMED_SHARE, probes
         )
 
     def find(self, said: Said) -> Iterator[Variant]:
@@ -187,6 +189,18 @@ class VariantIndex:
         start, end = int(said.shape.starts[at]), int(said.shape.ends[at + run.length - 1])
         rest = self._rest(said, run)
         return (start if rest is None else rest), end
+
+
+def _probes(begin: int, end: int, bits: float) -> tuple[int, int]:
+    """Two tokens of a text that every form of it has: the last too, where no part says enough."""
+    size = end - begin
+    return begin + int(0.45 * size), end - 1 if bits < PART_BITS else begin + int(0.65 * size)
+
+
+def _renamed_probes(begin: int, end: int) -> tuple[int, int]:
+    """The first and the last token that a renamed text has in any case."""
+    spare = int((1 - RENAMED_SHARE) * (end - begin) + 1e-9)
+    return begin + spare, end - 1 - spare
 
 
 def _is_new(run: _Run, first_new: int, size: int) -> bool:
