@@ -55,6 +55,10 @@ class Method:
     """Whether only the blamed span is pushed, or every token of the target."""
     needs_retain: bool
     """Whether the loss uses the retain set."""
+    reads_base: bool = False
+    """Whether it reads what the base says of an item."""
+    reads_others: bool = False
+    """Whether it reads an item's other positions: neither pushed nor wanted."""
     answer: Answer = "none"
     """Which other sequences it learns from."""
 
@@ -85,32 +89,47 @@ def span_prod(items: Scored, retain: Retained | None, weights: Weights) -> Tenso
 def _as_published(
     loss: Callable[[Scored, Retained | None], Tensor],
     *,
-    is_masked: bool = False,
     needs_retain: bool = False,
+    reads_base: bool = False,
     answer: Answer = "none",
 ) -> Method:
-    """A published method; its weights are its paper's, not ours."""
-    return Method(lambda items, retain, _: loss(items, retain), is_masked, needs_retain, answer)
+    """A published method on the whole target; its weights are its paper's, not ours."""
+    return Method(
+        lambda items, retain, _: loss(items, retain),
+        is_masked=False,
+        needs_retain=needs_retain,
+        reads_base=reads_base,
+        answer=answer,
+    )
 
 
 _WHOLE = {
     "ga": _as_published(published.ga),
     "ga_gd": _as_published(published.ga_gd, needs_retain=True),
     "ga_kl": _as_published(published.ga_kl, needs_retain=True),
-    "npo": _as_published(published.npo),
-    "dpo": _as_published(published.dpo, answer="always"),
+    "npo": _as_published(published.npo, reads_base=True),
+    "dpo": _as_published(published.dpo, reads_base=True, answer="always"),
     "flat": _as_published(published.flat, answer="always"),
     "prod": _as_published(published.prod),
     "simnpo": _as_published(published.simnpo, needs_retain=True),
-    "undial": _as_published(published.undial),
+    "undial": _as_published(published.undial, reads_base=True),
     "ce_u": _as_published(published.ce_u),
     "wga": _as_published(published.wga, needs_retain=True),
 }
 """Published methods that work on the whole target."""
 
+_ERASER = _as_published(published.selective_ga, needs_retain=True, reads_base=True)
+
 METHODS: dict[str, Method] = {
-    "span_prod": Method(span_prod, is_masked=True, needs_retain=True, answer="replacement"),
-    "selective_ga": _as_published(published.selective_ga, is_masked=True, needs_retain=True),
+    "span_prod": Method(
+        span_prod,
+        is_masked=True,
+        needs_retain=True,
+        reads_base=True,
+        reads_others=True,
+        answer="replacement",
+    ),
+    "selective_ga": replace(_ERASER, is_masked=True, reads_others=True),
     **_WHOLE,
     # not published: the same losses on the blamed span alone, to tell the mask from the loss
     **{f"{name}_on_span": replace(row, is_masked=True) for name, row in _WHOLE.items()},

@@ -17,7 +17,8 @@ class Scored:
     logits: Tensor
     """(positions, vocab) of the model in training."""
     base: Tensor
-    """(positions, vocab) of the same weights with the adapter off; no gradient."""
+    """(positions, vocab) of the same weights with the adapter off; no gradient, and no rows for a
+    method that reads none."""
     tokens: Tensor
     """(positions,) id of the token that stands there."""
     sequence: Tensor

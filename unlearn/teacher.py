@@ -16,6 +16,7 @@ from unlearn.config import RefreshConfig
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.items import Example
 from unlearn.keepsake import Kept
+from unlearn.methods import method
 from unlearn.targets import Sculpted, one_hot, prod_target, remaining_mass, sparse
 
 ANCHORS = 24
@@ -73,7 +74,8 @@ def teach(
     white space. Such a token stays held to the base where the base leaves no alternative.
     """
     rows = [torch.tensor(example.ids) for example in examples]
-    positions = [scored_positions(example) for example in examples]
+    reads_others = method(config.method).reads_others
+    positions = [scored_positions(example, reads_others) for example in examples]
     states: dict[int, Tensor] = {}
     with torch.no_grad():
         for batch in length_sorted([len(row) for row in rows], BATCH_TOKENS):
@@ -87,8 +89,11 @@ def teach(
         ]
 
 
-def scored_positions(example: Example) -> Tensor:
-    """(scored,) the whole target and, evenly spread, up to ANCHORS positions of the prompt."""
+def scored_positions(example: Example, reads_others: bool) -> Tensor:
+    """(scored,) what is blamed or wanted; with the others, the whole target and, evenly spread, up
+    to ANCHORS positions of the prompt."""
+    if not reads_others:
+        return torch.tensor(sorted({*example.blamed, *example.wanted}), dtype=torch.long)
     prompt = range(1, example.prompt)
     step = max(1, -(-len(prompt) // ANCHORS))
     target = range(max(1, example.prompt), len(example.ids))

@@ -226,7 +226,7 @@ def _update(
     config: RefreshConfig,
 ) -> tuple[float, list[Standing]]:
     """One step; returns its loss and how the lessons stood before it."""
-    items = scored(student, batch)
+    items = scored(student, batch, method(config.method).reads_base)
     retain = retained(student, kept) if kept else None
     loss = method(config.method).loss(items, retain, config.weights)
     optimiser.zero_grad()
@@ -242,13 +242,14 @@ def _update(
     return float(loss.detach()), now
 
 
-def scored(student: Student, batch: Sequence[Lesson]) -> Scored:
+def scored(student: Student, batch: Sequence[Lesson], reads_base: bool) -> Scored:
     """The scored positions of a batch, with a gradient."""
     rows, places = [lesson.ids for lesson in batch], [lesson.positions for lesson in batch]
     hidden = hidden_at(student.model, rows, places)
     where = hidden.device
     with torch.no_grad():
-        base = project(student.model, torch.cat([lesson.base for lesson in batch]))
+        states = torch.cat([lesson.base for lesson in batch])
+        base = project(student.model, states if reads_base else states[:0])
     targets = [lesson.target for lesson in batch]
     number = {pair: i for i, pair in enumerate(dict.fromkeys(lesson.pair for lesson in batch))}
     return Scored(

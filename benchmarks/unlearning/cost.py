@@ -234,19 +234,17 @@ def _mean_probability(student: Student, lessons: Sequence[Lesson]) -> float:
 
 
 def _sparse_loss(student: Student, batch: Sequence[Lesson]) -> Tensor:
-    return METHODS["prod"].loss(scored(student, batch), None, Weights())
+    return METHODS["prod"].loss(scored(student, batch, reads_base=False), None, Weights())
 
 
 def _sparse_peak(student: Student, batch: Sequence[Lesson]) -> int:
     with torch.no_grad():
-        items = scored(student, batch)
+        items = scored(student, batch, reads_base=False)
         rows, places = [lesson.ids for lesson in batch], [lesson.positions for lesson in batch]
         states = hidden_at(student.model, rows, places)
     hidden = states.requires_grad_()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        with torch.no_grad():
-            base = project(student.model, torch.cat([lesson.base for lesson in batch])).float()
-        again = replace(items, logits=project(student.model, hidden).float(), base=base)
+        again = replace(items, logits=project(student.model, hidden).float())
         torch.autograd.grad(METHODS["prod"].loss(again, None, Weights()), hidden)
     return peak_of(seen)
 
