@@ -48,6 +48,11 @@ class Home:
         return self.root / "refresh.lock"
 
     @property
+    def training(self) -> Path:
+        """What a refresh that was killed has trained so far."""
+        return self.root / "training.pt"
+
+    @property
     def config(self) -> Path:
         return self.root / "unsay.toml"
 

@@ -13,6 +13,7 @@ from unlearn_scene import load_tiny, plain_item, without_replacement
 
 from server.engine.load import LoadedModel
 from store.records import Item
+from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.items import examples
@@ -23,7 +24,7 @@ from unlearn.methods import method
 from unlearn.retain import retain_set, shipped_files
 from unlearn.roll import Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
-from unlearn.train import Training, standings, train
+from unlearn.train import EASES, Progress, Training, standings, train
 
 FEW = RefreshConfig(max_updates=4, retain_size=4, retain_examples=2)
 
@@ -52,14 +53,56 @@ def standing(lesson: Lesson, forbidden: float, *, wanted: float = 0.0) -> Standi
 
 
 def trained(
-    loaded: LoadedModel, items: list[Item], config: RefreshConfig
+    loaded: LoadedModel,
+    items: list[Item],
+    config: RefreshConfig,
+    home: Path | None = None,
+    report: Progress = lambda done, total, message: None,
 ) -> tuple[Student, list[Lesson], Training]:
+    """With a `home`, the training is kept there on its way."""
     student = Student(loaded.model, seed=config.seed, start=None)
     lessons = lessons_of(loaded, student, items, config)
     keep = retain_set(loaded, [], config.retain_size, config.seed)
     with student.as_base() as base:
         held = anchors(base, keep.train, config.seed)
-    return student, lessons, train(student, lessons, held, config)
+    checkpoint = None
+    if home is not None:
+        key = training_key(student, lessons, held, config, loaded.digest)
+        checkpoint = Checkpoint(home / "training.pt", key)
+    try:
+        return student, lessons, train(student, lessons, held, config, report, checkpoint)
+    except Killed:
+        student.unload()
+        raise
+
+
+def test_an_adapter_is_shortened_as_far_as_everything_stays_forgotten(
+    loaded: LoadedModel,
+) -> None:
+    items = [plain_item(name) for name in ("aws", "shell")]
+    config = RefreshConfig(max_updates=30, retain_size=8, retain_examples=2)
+    whole, _, training = trained(loaded, items, replace(config, ease=1.0))
+    long = whole.state()
+    whole.unload()
+
+    eased, lessons, again = trained(loaded, items, config)
+    short, now = eased.state(), standings(eased, lessons)
+    eased.unload()
+
+    ups = [name for name in long if "lora_B" in name]
+    shares = {
+        round(float((short[name] * long[name]).sum() / long[name].square().sum()), 4)
+        for name in ups
+    }
+    assert again.losses == training.losses
+    assert len(shares) == 1 and shares.pop() in EASES
+    assert all(torch.equal(short[name], long[name]) for name in long if name not in ups)
+    for lesson, standing in zip(lessons, now, strict=True):
+        assert bool((standing.forbidden <= config.ease * lesson.floor).all())
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
 
 
 def test_projecting_only_scored_positions_gives_the_models_own_logits(
@@ -118,6 +161,69 @@ def test_equal_seeds_give_equal_adapters(tiny_model: Path, tmp_path: Path) -> No
         digests.append(hashlib.sha256((tmp_path / name / WEIGHTS).read_bytes()).hexdigest())
 
     assert digests[0] == digests[1]
+
+
+def killed_after(updates: int) -> Progress:
+    def report(done: int, total: int, message: str) -> None:
+        if done == updates:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("aims", [True, False])
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
+    loaded: LoadedModel, tmp_path: Path, aims: bool
+) -> None:
+    config = replace(FEW, aims=aims, max_updates=6, checkpoint_seconds=0.0, stops_per_item=False)
+    items = [plain_item(name) for name in ("aws", "thread", "shell")]
+    whole, *_ = trained(loaded, items, config)
+    expected = whole.state()
+    whole.unload()
+
+    with pytest.raises(Killed):
+        trained(loaded, items, config, tmp_path, killed_after(4))
+    seen = list[int]()
+    again, _, training = trained(
+        loaded, items, config, tmp_path, lambda done, total, message: seen.append(done)
+    )
+
+    found = again.state()
+    again.unload()
+    assert seen == [4, 5, 6]  # the update it was killed in is made once more
+    assert len(training.losses) == training.updates == 6
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_what_another_training_left_is_not_gone_on_with(
+    loaded: LoadedModel, tmp_path: Path
+) -> None:
+    config = replace(FEW, checkpoint_seconds=0.0, stops_per_item=False)
+    with pytest.raises(Killed):
+        trained(loaded, [plain_item("aws")], config, tmp_path, killed_after(3))
+    seen = list[int]()
+
+    other, *_ = trained(
+        loaded,
+        [plain_item("shell")],
+        config,
+        tmp_path,
+        lambda done, total, message: seen.append(done),
+    )
+
+    other.unload()
+    assert seen == [1, 2, 3, 4]
+
+
+def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "training.pt"
+    Checkpoint(path, "one").write({"losses": [1.0]})
+    assert Checkpoint(path, "one").read() == {"losses": [1.0]}
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    path.write_bytes(path.read_bytes()[:-40])
+
+    assert Checkpoint(path, "one").read() is None
 
 
 def test_a_saved_adapter_is_where_the_next_training_starts(

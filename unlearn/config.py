@@ -37,6 +37,9 @@ class RefreshConfig:
     probable than this."""
     later_tau: float = 0.1
     """The same for the positions after them, which nobody reaches by a likely path."""
+    ease: float = 2.5
+    """At the end the adapter is shortened as far as no forbidden token rises above so many times
+    its floor; with 1 it is not."""
     first_blamed: int = 4
     """How many blamed positions are the first ones: always pushed, forced syntax or not."""
     scarce: float = 0.02
@@ -47,6 +50,8 @@ class RefreshConfig:
     """Optimiser steps at most."""
     max_seconds: float = 1800.0
     """Training stops after this long; the gate then judges what there is."""
+    checkpoint_seconds: float = 30.0
+    """So often a training is kept on the disk, so that a killed one goes on where it was."""
     batch_examples: int = 16
     """Sequences of items in one update."""
     retain_examples: int = 6

@@ -33,7 +33,7 @@ Spot = tuple[Tensor, Tensor]
 
 
 def aim(student: Student, lessons: Sequence[Lesson], retain: Sequence[Anchor]) -> None:
-    """Set the adapter's A matrices by `lessons` and `retain`, for good."""
+    """Set the adapter's A matrices by `lessons` and `retain`."""
     forget = [(lesson.ids, lesson.positions[lesson.pushed]) for lesson in lessons]
     kept = [(anchor.ids, torch.arange(1, len(anchor.ids))) for anchor in retain]
     kept += [(lesson.ids, lesson.positions[~lesson.pushed]) for lesson in lessons]
@@ -50,7 +50,6 @@ def aim(student: Student, lessons: Sequence[Lesson], retain: Sequence[Anchor]) -
             found[id(x)] = directions(x, x_kept[name], len(down))
         with torch.no_grad():
             down[: len(found[id(x)])] = found[id(x)].to(down)
-    student.freeze_downs()
 
 
 def directions(forget: Tensor, kept: Tensor, count: int) -> Tensor:

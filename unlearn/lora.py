@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -52,8 +52,7 @@ class Student:
         self.is_new = start is None
         """Whether it began as the base, and so may still choose where it acts."""
         if start is not None:
-            weights = tensor_files.load_file(start / WEIGHTS)
-            peft_state.set_peft_model_state_dict(self._peft, weights)
+            self.restore(tensor_files.load_file(start / WEIGHTS))
 
     @contextmanager
     def as_base(self) -> Generator[nn.Module]:
@@ -82,9 +81,15 @@ class Student:
             down.requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
-        """The adapter's tensors under peft's names, in float32 on the CPU."""
+        """A copy of the adapter's tensors under peft's names, in float32 on the CPU."""
         found = peft_state.get_peft_model_state_dict(self._peft)
-        return {name: found[name].detach().float().cpu().contiguous() for name in sorted(found)}
+        return {
+            name: found[name].detach().float().cpu().contiguous().clone() for name in sorted(found)
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        peft_state.set_peft_model_state_dict(self._peft, dict(state))
 
     def save(self, folder: Path, base_name: str) -> None:
         """Write the adapter's two files as peft would; equal adapters give equal bytes."""

@@ -20,6 +20,7 @@ from store.records import BASE, Adapter, Run, RunPhase, RunState
 from store.stamp import now
 from unlearn.candidate import Candidate, sweep, write_candidate
 from unlearn.certificate import newest, write_certificate
+from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
 from unlearn.errors import ParentMissing, RefreshRunning
 from unlearn.gate import Trial, judge
@@ -112,10 +113,11 @@ class _Refresh:
             return self._end("nothing_to_do", "nothing new is to be forgotten")
         loaded = self._load()
         lessons, keep, student = self._teach(loaded, chosen)
-        training = self._train(student, lessons, keep)
+        training = self._train(loaded, student, lessons, keep)
         candidate = self._write(loaded, student, chosen)
         verdict = self._judge(loaded, chosen, lessons, keep, candidate)
         self._certify(loaded, chosen, candidate, training, verdict)
+        self._home.training.unlink(missing_ok=True)
         runs.record_items(self._db, run_rows(self._run.id, chosen.items, training, verdict))
         if not verdict.passed:
             adapters.set_state(self._db, candidate.name, "rejected")
@@ -155,10 +157,14 @@ class _Refresh:
             )
         return lessons, keep, student
 
-    def _train(self, student: Student, lessons: list[Lesson], keep: RetainSet) -> Training:
+    def _train(
+        self, loaded: LoadedModel, student: Student, lessons: list[Lesson], keep: RetainSet
+    ) -> Training:
         with student.as_base() as base:
             held = anchors(base, keep.train, self._config.seed)
-        training = train(student, lessons, held, self._config, self._progress("train"))
+        key = training_key(student, lessons, held, self._config, loaded.digest)
+        checkpoint = Checkpoint(self._home.training, key)
+        training = train(student, lessons, held, self._config, self._progress("train"), checkpoint)
         done = len(training.losses)
         self._say("train", done, max(done, 1), training.sentence())
         return training

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -54,6 +54,18 @@ class Roll:
         for i, now in zip(batch, standings, strict=True):
             if self._config.stops_per_item and is_done(self._lessons[i], now):
                 self._active.discard(i)
+
+    def state(self) -> dict[str, Any]:
+        """Who is still on the roll and what is dealt already, as plain values."""
+        return {
+            "active": sorted(self._active),
+            "queue": self._queue,
+            "chance": self._chance.getstate(),
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._active, self._queue = set(kept["active"]), kept["queue"]
+        self._chance.setstate(kept["chance"])
 
     @property
     def items(self) -> set[str]:

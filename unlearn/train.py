@@ -6,8 +6,8 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.utils.clip_grad import clip_grad_norm_
 
+from unlearn.checkpoint import Checkpoint
 from unlearn.config import RefreshConfig
 from unlearn.directions import aim
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.lora import Student
 from unlearn.methods import method
-from unlearn.roll import Roll, Standing
+from unlearn.roll import LEARNED, Roll, Standing
 from unlearn.scored import Retained, Scored, chosen_log_p, forbidden_p
 from unlearn.targets import Sculpted
 from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
@@ -28,6 +29,8 @@ from unlearn.teacher import BATCH_TOKENS, Anchor, Lesson
 GOING_ON = 0.4
 """Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
 directions and do not only lengthen them."""
+EASES = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Shares of the way from where the adapter began that may do, the shortest first."""
 RECHECK_UPDATES = 10
 """So often all lessons are looked at again: one that has left may have come back."""
 
@@ -98,16 +101,30 @@ def train(
     retain: Sequence[Anchor],
     config: RefreshConfig,
     report: Progress = lambda done, total, message: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Training:
     """Train the adapter until every item is forgotten, or updates or time run out.
 
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
     looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
+    With a `checkpoint`, a training that was killed goes on and ends as if it had not been.
     """
+    kept = checkpoint.read() if checkpoint else None
+    if kept is not None:
+        student.restore(kept["adapter"])
     if config.aims and student.is_new:
-        aim(student, lessons, retain)
+        if kept is None:
+            aim(student, lessons, retain)
+        student.freeze_downs()
     course = _Course(student, lessons, retain, config, report)
-    course.forget()
+    if kept is None:
+        course.start()
+    else:
+        course.restore(kept)
+    course.forget(checkpoint)
+    course.ease()
+    if checkpoint is not None:
+        checkpoint.write(course.state())  # what comes after the training may be killed too
     return course.ended()
 
 
@@ -129,18 +146,47 @@ class _Course:
         self._rate = config.learning_rate * (1.0 if student.is_new else GOING_ON)
         self._optimiser = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
         self._roll = Roll(lessons, config)
-        now = standings(student, lessons)
-        self._trails = {name: Trail(p, p) for name, p in _worst(lessons, now).items()}
-        self._roll.enter(now)
+        self._trails = dict[str, Trail]()
         self._losses, self._tokens = list[float](), 0
+        self._began_as = student.state()
 
-    def forget(self) -> None:
+    def start(self) -> None:
+        """Take in what is to be forgotten."""
+        now = standings(self._student, self._lessons)
+        self._trails = {name: Trail(p, p) for name, p in _worst(self._lessons, now).items()}
+        self._roll.enter(now)
+
+    def state(self) -> dict[str, Any]:
+        """Where the training stands, as tensors and plain values."""
+        return {
+            "began_as": self._began_as,
+            "adapter": self._student.state(),
+            "optimiser": self._optimiser.state_dict(),
+            "chance": self._chance.getstate(),
+            "roll": self._roll.state(),
+            "trails": {name: asdict(trail) for name, trail in self._trails.items()},
+            "losses": self._losses,
+            "tokens": self._tokens,
+            "seconds": time.monotonic() - self._began,
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Go on from there; the adapter itself is restored already."""
+        self._began_as = kept["began_as"]
+        self._optimiser.load_state_dict(kept["optimiser"])
+        self._chance.setstate(kept["chance"])
+        self._roll.restore(kept["roll"])
+        self._trails = {name: Trail(**trail) for name, trail in kept["trails"].items()}
+        self._losses, self._tokens = list(kept["losses"]), kept["tokens"]
+        self._began -= kept["seconds"]
+
+    def forget(self, checkpoint: Checkpoint | None) -> None:
         """Push until all items are forgotten, or updates or time run out.
 
         The rate rises in a line over the first updates: an adapter begins at zero, and would make
         its first steps at full length in directions of chance.
         """
-        config, roll = self._config, self._roll
+        config, roll, written = self._config, self._roll, time.monotonic()
         while len(self._losses) < config.max_updates and self._has_time:
             done = len(self._losses)
             is_due = config.stops_per_item and done % RECHECK_UPDATES == RECHECK_UPDATES - 1
@@ -153,6 +199,31 @@ class _Course:
             roll.note(batch, self._step(batch, share * self._rate))
             left = f"{len(roll.items)} of {len(self._trails)} items still to forget"
             self._report(len(self._losses), config.max_updates, left)
+            if checkpoint and time.monotonic() - written >= config.checkpoint_seconds:
+                checkpoint.write(self.state())
+                written = time.monotonic()
+
+    def ease(self) -> None:
+        """Go back as far as everything stays forgotten: training overshoots, and what an adapter
+        costs elsewhere grows with the square of its length."""
+        if self._config.ease <= 1 or not self._losses:
+            return
+        gone = self._student.state()
+        before = standings(self._student, self._lessons)
+        for share in EASES:
+            self._student.restore(
+                {name: torch.lerp(self._began_as[name], gone[name], share) for name in gone}
+            )
+            now = standings(self._student, self._lessons)
+            if all(map(self._stays_done, self._lessons, before, now)):
+                return
+        self._student.restore(gone)
+
+    def _stays_done(self, lesson: Lesson, before: Standing, now: Standing) -> bool:
+        """Whether nothing is above its eased floor that was not above it before."""
+        limit = torch.maximum(lesson.floor * self._config.ease, before.forbidden)
+        is_learned = (now.wanted > LEARNED) | (before.wanted <= LEARNED)
+        return bool((now.forbidden <= limit).all() and is_learned.all())
 
     def ended(self) -> Training:
         """What came of it."""
