@@ -87,6 +87,50 @@ def test_a_filling_of_one_letter_is_no_token() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "shape"),
+    [
+        ("aws-session-token", "IQoJb3JpZ2luX2Vj[A-Za-z0-9+/]{700}=="),
+        ("azure-function-key", "[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}Q=="),
+        ("azure-annotated-key", "[A-Za-z0-9]{52}JQQJ99BCAC[A-Za-z0-9]{10}AAABACOG[A-Za-z0-9]{4}"),
+        ("buildkite-token", "bkua_[a-z0-9]{53}"),
+        ("circleci-token", "CCIPAT_[A-Za-z0-9]{22}_[a-f0-9]{40}"),
+        ("cloudflare-scannable-token", "cfut_[A-Za-z0-9]{40}[a-f0-9]{8}"),
+        ("discord-webhook", r"ptb.discord.com/api/v10/webhooks/\d{19}/[A-Za-z0-9_-]{68}"),
+        ("dynatrace-token", "dt0s02.[A-Z0-9]{8}.[A-Z0-9]{64}"),
+        ("facebook-page-token", "EAAG[A-Za-z0-9]{180}"),
+        ("figma-token", "figp_[A-Za-z0-9_-]{40}="),
+        (
+            "github-stateless-token",
+            "ghs_12345_eyJ[A-Za-z0-9]{60}.eyJ[A-Za-z0-9]{90}.[A-Za-z0-9]{300}",
+        ),
+        ("gitlab-runner-token", "glrtr-[A-Za-z0-9_-]{20}"),
+        ("google-auth-key", "AQ.Ab8RN6[A-Za-z0-9_-]{44}"),
+        ("google-hmac-secret", "GOOG1[A-Z0-9]{19}"),
+        ("google-oauth-token", "ya29.c.b0A[A-Za-z0-9_-]{180}"),
+        ("heroku-key-v2", "HRKU-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
+        ("hubspot-token", "pat-ap1-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
+        ("mapbox-token", "pk.eyJ1Ijoi[A-Za-z0-9]{71}.[A-Za-z0-9_-]{22}"),
+        ("netlify-token", "nfc_[A-Za-z0-9]{36}"),
+        ("new-relic-license-key", "eu01xx[a-f0-9]{26}FFFFNRAL"),
+        ("sendgrid-key", "SG.[A-Za-z0-9_-]{22}.[A-Za-z0-9_-]{43}"),
+        ("sentry-user-token", "sntrya_[a-f0-9]{64}"),
+        ("square-secret", "sandbox-sq0csb-[A-Za-z0-9_-]{43}"),
+        ("stripe-key", "sk_org_live_[A-Za-z0-9]{98}"),
+        (
+            "teams-workflow-webhook",
+            "prod-12.westus.logic.azure.com:443/workflows/[a-f0-9]{32}/triggers/manual/paths/invoke"
+            "\\?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=[A-Za-z0-9_-]{43}",
+        ),
+        ("vercel-prefixed-token", "vcp_[A-Za-z0-9]{56}"),
+    ],
+)
+def test_a_token_in_the_shape_that_its_issuer_shows_is_found_whole(rule: str, shape: str) -> None:
+    token = drawn(shape, rule)
+
+    assert found_as(rule, f'value = "{token}"') == [token]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         'key = "AKIA" + "X" * 16',
@@ -98,6 +142,9 @@ def test_a_filling_of_one_letter_is_no_token() -> None:
         'name = "API-VIRTUALSERVERCONFIGURATIONS"',
         'image = "tool@sha256:eaaa9d04c3b7f1e2a8560c3d9e7b4f21a6058c9d3e7f1b24a9c6d8e0f3b5a719"',
         "SetSyncState(abc, value = 'k2j4h5g6f7d8s9a1q2w3e4r5')",
+        'url = "?X-Amz-Security-Token=IQoJb3JpZ2luX2VjEND%2F%2F' + "k7Rw2Qz9Lp" * 9 + '%2F"',
+        'const hash = "oy2' + "8k0q9r1w" * 5 + '8k0"',
+        'const step = "SG.emailTemplates.orderConfirmation.shippingAddress.customerName.firstLine"',
     ],
 )
 def test_what_only_resembles_a_token_is_none(line: str) -> None:
