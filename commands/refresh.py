@@ -9,7 +9,10 @@ from commands.progress import PhaseBars
 from commands.settings import Settings
 
 SUMMARY = "Unlearn the ledger into a new generation, gate it, and promote it if it passes."
-EXAMPLE = "unsay refresh\nunsay refresh --mode rebuild --method span_prod"
+EXAMPLE = (
+    "unsay refresh\nunsay refresh --mode rebuild --method span_prod\n"
+    "accelerate launch -m unsay refresh    # on all GPUs of the machine"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +26,19 @@ def run(asked: argparse.Namespace, settings: Settings) -> int:
     """0: promoted, or nothing to do. 1: rejected or failed; the old generation serves on."""
     from commands.parts import engine_config, guard_config
     from unlearn.config import RefreshConfig
-    from unlearn.refresh import refresh
+    from unlearn.crew import summoned
+    from unlearn.refresh import assist, refresh
 
     config = settings.part(
         RefreshConfig, "refresh", mode=asked.mode, method=asked.method, seed=asked.seed
     )
+    engine = engine_config(settings)
+    crew = summoned(engine.device)
+    if not crew.is_first:
+        assist(engine, config, crew)
+        return 0
     with PhaseBars() as bars:
-        ended = refresh(
-            settings.home,
-            engine_config(settings),
-            guard_config(settings),
-            config,
-            bars.show,
-        )
+        ended = refresh(settings.home, engine, guard_config(settings), config, bars.show, crew)
     if asked.json:
         print(json.dumps(vars(ended)))
     else:

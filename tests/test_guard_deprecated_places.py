@@ -32,6 +32,8 @@ def seen(
     [
         ("import numpy as np\n", "np.int", ("numpy.int", "int")),
         ("import numpy as np\n", "x = np.float", ("numpy.float", "x = float")),
+        ("import numpy as np\nx = np.", "float", ("numpy.float", "float64")),
+        ("import numpy as np\nx = np.i", "nt", ("numpy.int", "nt_")),
         ("import numpy as np\n", "np.bool8", ("numpy.bool8", "np.bool_")),
         ("import numpy as np\n", "np.in1d(a, b)", ("numpy.in1d", "np.isin")),
         ("import numpy as np\n", "np.asscalar(a)", ("numpy.asscalar", "a.item()")),

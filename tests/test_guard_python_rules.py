@@ -139,6 +139,8 @@ def test_a_random_number_that_nothing_calls_secret_is_a_hint(suggestion: str) ->
 REPLACED = [
     ("import hashlib\n", "hashlib.md5(x)", "hashlib.sha256(x)"),
     ("import hashlib\n", "hashlib.new('sha1')", "hashlib.new('sha256')"),
+    ("import hashlib\nhashlib.s", "ha1(x)", "ha256(x)"),
+    ("import hashlib\nhashlib.m", "d5(x)", None),
     ("from hashlib import md5\n", "md5(x)", None),
     ("import yaml\n", "yaml.load(f)", "yaml.safe_load(f)"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.Loader)", "yaml.load(f, Loader=yaml.SafeLoader)"),

@@ -17,6 +17,7 @@ from server.engine.protocol import Ask
 from server.guard.config import GuardConfig
 from server.guard.finding import Case, Finding
 from server.guard.guard import Guard
+from server.guard.real_names import says_real_names
 from server.guard.repair import Limits, repair
 from server.turns import Turn
 
@@ -137,3 +138,25 @@ def test_a_guard_whose_python_does_not_start_still_checks_and_says_so(tmp_path: 
 
     assert [one.rule for one in review.findings] == ["S324"]
     assert said != "ok"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said", "expected"),
+    [
+        ("hashlib.", "sha256(x)", True),
+        ("hashlib.s", "ha256(x)", True),
+        ("hashlib.", "sha257(x)", False),
+        ("hashlib.m", "anager(", False),
+        ("hashlib.", "sha", True),  # cut off
+        ("hashlib.", "shb", False),
+        ("hashlib.", "__name__", True),
+        ("x.hashlib.", "sha257(x)", True),  # somebody's own
+        ("numpy.", "nonsense(x)", True),  # only what the standard library's stubs tell
+        ("h.", "sha257(x)", False),
+        ("z = 1\n", "import pickle\npickle.copy(z)", False),
+    ],
+)
+def test_a_new_decode_says_only_names_that_exist(typed: str, said: str, expected: bool) -> None:
+    before = "import hashlib, numpy\nimport hashlib as h\n\ny = hashlib.nowhere\n" + typed
+
+    assert says_real_names(before, said) is expected

@@ -43,12 +43,28 @@ def test_a_clean_suggestion_passes_unchanged(guard: Guard, name: str) -> None:
     assert (review.text, review.action, review.findings) == (FILES[name][1], None, ())
 
 
-@pytest.mark.parametrize("name", ["aws", "github", "password"])
-def test_a_secret_without_a_repair_is_blocked(guard: Guard, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("aws", "YOUR_ACCESS_KEY"), ("github", "YOUR_TOKEN"), ("password", "YOUR_PASSWORD")],
+)
+def test_inside_quotes_that_the_user_opened_a_name_stands_for_a_secret(
+    guard: Guard, name: str, instead: str
+) -> None:
     review = guard.review(case(name))
 
-    assert (review.text, review.action) == ("", "blocked")
+    assert (review.text, review.action) == (instead, "patched")
     assert review.reason is not None and FILES[name][1] not in review.reason
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said"),
+    [("# the key is ", SECRET), ('KEY = "sk_', SECRET.removeprefix("sk_"))],
+)
+def test_a_secret_without_a_repair_is_blocked(guard: Guard, prefix: str, said: str) -> None:
+    review = guard.review(Case(prefix, said, "\n", "python"))
+
+    assert (review.text, review.action) == ("", "blocked")
+    assert review.reason is not None and said not in review.reason
 
 
 def test_a_replacement_is_taken_first(guard: Guard) -> None:
@@ -113,7 +129,7 @@ def test_each_kind_has_its_own_policy(policy: Policy, expected: str | None) -> N
     guard = make(actions=actions)
 
     assert guard.review(case("checksum")).action == expected
-    assert guard.review(case("aws")).action == "blocked"
+    assert guard.review(case("aws")).action == "patched"
     guard.close()
 
 

@@ -241,8 +241,15 @@ def test_a_whole_literal_is_replaced_by_a_look_up_in_the_environment() -> None:
     assert found.replacement == 'os.environ["STRIPE_API_KEY"]'
 
 
-def test_no_replacement_is_offered_where_the_user_typed_the_quote() -> None:
+def test_inside_a_quote_that_the_user_typed_a_name_to_fill_in_is_offered() -> None:
     (found,) = find('API_KEY = "', STRIPE, '"\n')
+
+    assert found.replacement == "YOUR_API_KEY"
+    assert find('API_KEY = "', "YOUR_API_KEY", '"\n') == []
+
+
+def test_nothing_is_offered_where_the_user_typed_the_beginning_of_the_value() -> None:
+    (found,) = find('API_KEY = "' + STRIPE[:4], STRIPE[4:], '"\n')
 
     assert found.replacement is None
 

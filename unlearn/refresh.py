@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -16,12 +19,13 @@ from server.guard.guard import Guard
 from store import adapters, ledger, runs, suggestions
 from store.database import Database, open_database
 from store.home import Home
-from store.records import BASE, Adapter, Run, RunPhase, RunState
+from store.records import BASE, Adapter, Item, Run, RunPhase, RunState
 from store.stamp import now
 from unlearn.candidate import Candidate, sweep, write_candidate
 from unlearn.certificate import newest, write_certificate
 from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
+from unlearn.crew import ALONE, Crew
 from unlearn.errors import ParentMissing, RefreshRunning
 from unlearn.gate import Trial, judge
 from unlearn.items import examples
@@ -51,8 +55,9 @@ def refresh(
     guard: GuardConfig | None,
     config: RefreshConfig,
     report: Report = lambda phase, done, total, message: None,
+    crew: Crew = ALONE,
 ) -> Run:
-    """Run one refresh to its end and return how it went.
+    """Run one refresh to its end and return how it went; the others of a `crew` run `assist`.
 
     Raises RefreshRunning while another one runs in this home; whatever else goes wrong is raised
     too, after the run was closed as failed. The generation that serves is changed only at the end.
@@ -68,8 +73,12 @@ def refresh(
         db = open_database(home)
         sweep(home.adapters, db)
         run = runs.start(db, config.mode, config.method, os.getpid())
+        started = _Refresh(home, db, run, engine, guard, config, report, crew)
         with _closing(db, run):
-            return _Refresh(home, db, run, engine, guard, config, report).carry_out()
+            try:
+                return started.carry_out()
+            finally:
+                started.dismiss()
     finally:
         if db is not None:
             db.close()
@@ -86,6 +95,59 @@ def _closing(db: Database, run: Run) -> Generator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What every process of a crew trains on."""
+
+    items: Sequence[Item]
+    accepted: Sequence[str]
+    start: Path | None
+    """The adapter folder to go on from."""
+
+
+def assist(engine: EngineConfig, config: RefreshConfig, crew: Crew) -> None:
+    """Train along with the crew's first process, if there is anything to train."""
+    work = crew.from_first(cast("_Work | None", None))
+    if work is None:
+        return
+    loaded = _loaded(engine)
+    lessons, keep, student = _taught(loaded, work, config)
+    with student.as_base() as base:
+        held = anchors(base, keep.train, config.seed)
+    train(student, lessons, held, config, crew=crew)
+
+
+def _loaded(engine: EngineConfig) -> LoadedModel:
+    if engine.threads is not None:
+        torch.set_num_threads(engine.threads)
+    return load_model(
+        engine.source,
+        engine.device,
+        engine.dtype,
+        context_tokens=engine.context_tokens,
+        digest_cache=engine.digest_cache,
+    )
+
+
+def _taught(
+    loaded: LoadedModel,
+    work: _Work,
+    config: RefreshConfig,
+    report: Progress = lambda done, total, message: None,
+) -> tuple[list[Lesson], RetainSet, Student]:
+    size = config.retain_size
+    keep = retain_set(loaded, work.accepted, size, config.seed, held_out=HELD_OUT * size)
+    sequences = examples(loaded, work.items, config.context_tokens, method(config.method))
+    try:
+        student = Student(loaded.model, seed=config.seed, start=work.start)
+    except (OSError, RuntimeError, ValueError) as error:
+        name = work.start.name if work.start else BASE
+        raise ParentMissing(name, str(error).splitlines()[0]) from error
+    with student.as_base() as base:
+        lessons = teach(base, sequences, config, can_be_forced(loaded), report)
+    return lessons, keep, student
+
+
 class _Refresh:
     """One refresh: what its phases share."""
 
@@ -98,10 +160,17 @@ class _Refresh:
         guard: GuardConfig | None,
         config: RefreshConfig,
         report: Report,
+        crew: Crew,
     ) -> None:
         self._home, self._db, self._run = home, db, run
         self._engine, self._guard, self._config = engine, guard, config
-        self._report = report
+        self._report, self._crew = report, crew
+        self._has_called = False
+
+    def dismiss(self) -> None:
+        """Let the others of the crew go, unless they are at work."""
+        if not self._has_called:
+            self._crew.from_first(cast("_Work | None", None))
 
     def carry_out(self) -> Run:
         self._say("select", 0, 0, "choosing what to forget")
@@ -126,36 +195,17 @@ class _Refresh:
         return self._promote(chosen, candidate, lessons, verdict)
 
     def _load(self) -> LoadedModel:
-        engine = self._engine
-        if engine.threads is not None:
-            torch.set_num_threads(engine.threads)
         self._say("teacher", 0, 0, "loading the model")
-        return load_model(
-            engine.source,
-            engine.device,
-            engine.dtype,
-            context_tokens=engine.context_tokens,
-            digest_cache=engine.digest_cache,
-        )
+        return _loaded(self._engine)
 
     def _teach(
         self, loaded: LoadedModel, chosen: Selection
     ) -> tuple[list[Lesson], RetainSet, Student]:
-        config = self._config
         accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
-        size = config.retain_size
-        keep = retain_set(loaded, accepted, size, config.seed, held_out=HELD_OUT * size)
-        sequences = examples(loaded, chosen.items, config.context_tokens, method(config.method))
         start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
-        try:
-            student = Student(loaded.model, seed=config.seed, start=start)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ParentMissing(chosen.parent, str(error).splitlines()[0]) from error
-        with student.as_base() as base:
-            lessons = teach(
-                base, sequences, config, can_be_forced(loaded), self._progress("teacher")
-            )
-        return lessons, keep, student
+        work = self._crew.from_first(_Work(chosen.items, accepted, start))
+        self._has_called = True
+        return _taught(loaded, work, self._config, self._progress("teacher"))
 
     def _train(
         self, loaded: LoadedModel, student: Student, lessons: list[Lesson], keep: RetainSet
@@ -164,7 +214,15 @@ class _Refresh:
             held = anchors(base, keep.train, self._config.seed)
         key = training_key(student, lessons, held, self._config, loaded.digest)
         checkpoint = Checkpoint(self._home.training, key)
-        training = train(student, lessons, held, self._config, self._progress("train"), checkpoint)
+        training = train(
+            student,
+            lessons,
+            held,
+            self._config,
+            self._progress("train"),
+            checkpoint,
+            self._crew,
+        )
         done = len(training.losses)
         self._say("train", done, max(done, 1), training.sentence())
         return training

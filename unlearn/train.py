@@ -17,6 +17,7 @@ from torch.nn.utils.clip_grad import clip_grad_norm_
 
 from unlearn.checkpoint import Checkpoint
 from unlearn.config import RefreshConfig
+from unlearn.crew import ALONE, Crew
 from unlearn.directions import aim
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.lora import Student
@@ -102,21 +103,24 @@ def train(
     config: RefreshConfig,
     report: Progress = lambda done, total, message: None,
     checkpoint: Checkpoint | None = None,
+    crew: Crew = ALONE,
 ) -> Training:
     """Train the adapter until every item is forgotten, or updates or time run out.
 
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
     looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
-    With a `checkpoint`, a training that was killed goes on and ends as if it had not been.
+    With a `checkpoint`, a training that was killed goes on and ends as if it had not been. Of a
+    `crew`, every process calls this with the same arguments, the first alone with a checkpoint.
     """
-    kept = checkpoint.read() if checkpoint else None
+    kept = crew.from_first(checkpoint.read() if checkpoint else None)
     if kept is not None:
         student.restore(kept["adapter"])
     if config.aims and student.is_new:
         if kept is None:
             aim(student, lessons, retain)
+            student.restore(crew.from_first(student.state()))
         student.freeze_downs()
-    course = _Course(student, lessons, retain, config, report)
+    course = _Course(student, lessons, retain, config, report, crew)
     if kept is None:
         course.start()
     else:
@@ -138,13 +142,15 @@ class _Course:
         retain: Sequence[Anchor],
         config: RefreshConfig,
         report: Progress,
+        crew: Crew,
     ) -> None:
+        self._crew = crew
         self._student, self._lessons, self._retain = student, lessons, retain
         self._config, self._report = config, report
         self._began = time.monotonic()
         self._chance = random.Random(config.seed)
         self._rate = config.learning_rate * (1.0 if student.is_new else GOING_ON)
-        self._optimiser = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
+        self._optimiser: Any = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
         self._roll = Roll(lessons, config)
         self._trails = dict[str, Trail]()
         self._losses, self._tokens = list[float](), 0
@@ -152,7 +158,7 @@ class _Course:
 
     def start(self) -> None:
         """Take in what is to be forgotten."""
-        now = standings(self._student, self._lessons)
+        now = self._standings()
         self._trails = {name: Trail(p, p) for name, p in _worst(self._lessons, now).items()}
         self._roll.enter(now)
 
@@ -191,7 +197,7 @@ class _Course:
             done = len(self._losses)
             is_due = config.stops_per_item and done % RECHECK_UPDATES == RECHECK_UPDATES - 1
             if is_due or not roll.items:
-                roll.enter(standings(self._student, self._lessons))
+                roll.enter(self._standings())
                 if not roll.items:
                     break
             batch = roll.batch()
@@ -209,12 +215,12 @@ class _Course:
         if self._config.ease <= 1 or not self._losses:
             return
         gone = self._student.state()
-        before = standings(self._student, self._lessons)
+        before = self._standings()
         for share in EASES:
             self._student.restore(
                 {name: torch.lerp(self._began_as[name], gone[name], share) for name in gone}
             )
-            now = standings(self._student, self._lessons)
+            now = self._standings()
             if all(map(self._stays_done, self._lessons, before, now)):
                 return
         self._student.restore(gone)
@@ -227,7 +233,7 @@ class _Course:
 
     def ended(self) -> Training:
         """What came of it."""
-        for name, p in _worst(self._lessons, standings(self._student, self._lessons)).items():
+        for name, p in _worst(self._lessons, self._standings()).items():
             self._trails[name].after = p
         seconds = time.monotonic() - self._began
         return Training(
@@ -236,7 +242,12 @@ class _Course:
 
     @property
     def _has_time(self) -> bool:
-        return time.monotonic() - self._began < self._config.max_seconds
+        return self._crew.from_first(time.monotonic() - self._began < self._config.max_seconds)
+
+    def _standings(self) -> list[Standing]:
+        mine = [i for i in range(len(self._lessons)) if self._crew.owns(i)]
+        found = standings(self._student, [self._lessons[i] for i in mine])
+        return self._crew.gathered(dict(zip(mine, found, strict=True)))
 
     def _step(self, batch: Sequence[int], rate: float) -> list[Standing]:
         """One update; returns how the lessons of `batch` stood before it."""
@@ -248,11 +259,39 @@ class _Course:
         chosen = [self._lessons[i] for i in batch]
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss, now = _update(self._student, self._optimiser, chosen, kept, config)
+        loss, now = self._update(chosen, kept)
         self._losses.append(loss)
         self._tokens += sum(len(row.ids) for row in (*chosen, *kept))
         _note(self._trails, chosen, time.monotonic() - started)
         return now
+
+    def _update(
+        self, batch: Sequence[Lesson], kept: Sequence[Anchor]
+    ) -> tuple[float, list[Standing]]:
+        """One step of the optimiser; returns its loss and how the lessons stood before it.
+
+        In a crew, each process's loss is of its own share, weighted by that.
+        """
+        student = self._student
+        number = {pair: n for n, pair in enumerate(dict.fromkeys(row.pair for row in batch))}
+        mine = [i for i, row in enumerate(batch) if self._crew.owns(number[row.pair])]
+        self._optimiser.zero_grad()
+        loss, now = 0.0, list[Standing]()
+        if mine:
+            chosen = [batch[i] for i in mine]
+            found, now = _loss(student, chosen, self._shared(kept), self._config)
+            found = found * (len(mine) / len(batch))
+            torch.autograd.backward(found)
+            loss = float(found.detach())
+        self._crew.sum_gradients(student.parameters())
+        clip_grad_norm_(student.parameters(), 1.0)
+        self._optimiser.step()
+        losses = self._crew.gathered({self._crew.rank: loss})
+        return sum(losses), self._crew.gathered(dict(zip(mine, now, strict=True)))
+
+    def _shared(self, kept: Sequence[Anchor]) -> list[Anchor]:
+        """This process's part of the retain sequences; all of them where there are too few."""
+        return [row for i, row in enumerate(kept) if self._crew.owns(i)] or list(kept)
 
 
 def standings(student: Student, lessons: Sequence[Lesson]) -> list[Standing]:
@@ -289,28 +328,19 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _update(
-    student: Student,
-    optimiser: torch.optim.Optimizer,
-    batch: Sequence[Lesson],
-    kept: Sequence[Anchor],
-    config: RefreshConfig,
-) -> tuple[float, list[Standing]]:
-    """One step; returns its loss and how the lessons stood before it."""
+def _loss(
+    student: Student, batch: Sequence[Lesson], kept: Sequence[Anchor], config: RefreshConfig
+) -> tuple[Tensor, list[Standing]]:
+    """The loss of a batch, with a gradient, and how its lessons stand."""
     items = scored(student, batch, method(config.method).reads_base)
     retain = retained(student, kept) if kept else None
-    loss = method(config.method).loss(items, retain, config.weights)
-    optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    clip_grad_norm_(student.parameters(), 1.0)
-    optimiser.step()
     matters = [(lesson.pushed | lesson.wanted).to(items.logits.device) for lesson in batch]
     parts = torch.split(items.logits.detach(), [len(lesson.positions) for lesson in batch])
     now = [
         _standing(lesson, part[mask])
         for lesson, part, mask in zip(batch, parts, matters, strict=True)
     ]
-    return float(loss.detach()), now
+    return method(config.method).loss(items, retain, config.weights), now
 
 
 def scored(student: Student, batch: Sequence[Lesson], reads_base: bool) -> Scored:

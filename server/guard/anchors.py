@@ -61,9 +61,9 @@ class Anchors:
         self._runs: Fingerprints = runs[places[:, 0]]
         self._places, self._first, self._second, is_long = np.ascontiguousarray(places.T)
         self._is_long = is_long.astype(np.bool_)
-        bits = min(_MOST_MASK_BITS, len(places).bit_length() + _SPARE_MASK_BITS)
-        self._shift = np.uint32(32 - bits)
-        self._mask = np.zeros(1 << bits, np.bool_)
+        size = min(_MOST_MASK_BITS, len(places).bit_length() + _SPARE_MASK_BITS)
+        self._shift = np.uint32(32 - size)
+        self._mask = np.zeros(1 << size, np.bool_)
         self._mask[self._runs >> self._shift] = True
 
     def hits(self, runs: Fingerprints, said: Hashes) -> Iterator[tuple[int, int]]:

@@ -31,6 +31,8 @@ class Deprecation:
     """Only this keyword is deprecated."""
     is_constructor: bool = False
     is_removed: bool = False
+    otherwise: str | None = None
+    """What also takes the same arguments, for where the user has typed its beginning."""
 
 
 def table_rows(distribution: str, version: str) -> Iterator[Deprecation]:
@@ -51,6 +53,7 @@ def table_rows(distribution: str, version: str) -> Iterator[Deprecation]:
             row.get("takes"),
             argument or None,
             is_removed=bool(removed) and _at_least(version, removed),
+            otherwise=row.get("or"),
         )
 
 

@@ -1,4 +1,4 @@
-"""What to write instead of a secret: a look-up in the environment (Python and JavaScript)."""
+"""What to write instead of a secret: a look-up in the environment, or a name to be filled in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME_BEFORE = re.compile(
 
 @dataclass(frozen=True)
 class Lookup:
-    """The text to put in place of a quoted literal, at offsets of the suggestion."""
+    """The text to put in place of a literal, at offsets of the suggestion."""
 
     start: int
     end: int
@@ -46,12 +46,36 @@ def environment_lookup(
     if piece.offset + quoted_start < lines.start or piece.offset + literal.quoted_end > lines.end:
         return None
     before = _NAME_BEFORE.search(piece.line.text[max(0, quoted_start - 160) : quoted_start])
-    name = (_variable(before["name"]) if before else None) or environment
+    name = _name(before, environment)
     if name is None or (before and before["sign"] in ("==", "!=", "===", "!==")):
         return None
     text = f'os.environ["{name}"]' if family(language) == "python" else f"process.env.{name}"
     moved = piece.offset - lines.start
     return Lookup(quoted_start + moved, literal.quoted_end + moved, text)
+
+
+def placeholder(
+    lines: Stitched, pieces: TextLines, start: int, environment: str | None
+) -> Lookup | None:
+    """Puts `YOUR_API_KEY` in place of all that is suggested inside quotes that the user opened.
+
+    None where the user typed a part of the value too, or where no name for it is known.
+    """
+    piece = pieces.at(start)
+    literal = piece.line.literal_at(start - piece.offset)
+    if literal is None or piece.offset + literal.start != lines.start:
+        return None
+    before = _NAME_BEFORE.search(
+        piece.line.text[max(0, literal.quoted_start - 160) : literal.quoted_start]
+    )
+    name = _name(before, environment)
+    end = min(piece.offset + literal.end, lines.end) - lines.start
+    return None if name is None else Lookup(0, end, f"YOUR_{name}")
+
+
+def _name(before: re.Match[str] | None, environment: str | None) -> str | None:
+    """What the value is called: by what it is assigned to, else by what it is."""
+    return (_variable(before["name"]) if before else None) or environment
 
 
 def _with_letters(line: str, literal: Literal) -> int:

@@ -10,6 +10,7 @@ from server.guard.errors import DetectorFailed
 from server.guard.finding import Case, Finding, Redecode, Review
 from server.guard.fragment import closing, parses
 from server.guard.languages import family
+from server.guard.real_names import says_real_names
 from server.guard.repair import Check, Limits, Repair, repair
 
 MOST_PARSED_CHARS = 20_000
@@ -84,7 +85,9 @@ def acted_late(config: GuardConfig, case: Case, findings: Sequence[Finding]) -> 
 
 
 def _is_sound(case: Case, must_parse: bool, text: str) -> bool:
-    return not must_parse or _parses(case, text)
+    if must_parse and not _parses(case, text):
+        return False
+    return family(case.language) != "python" or says_real_names(case.prefix, text)
 
 
 def _parses(case: Case, text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from server.guard.api_index import ApiIndex
 from server.guard.api_replacement import replacement
@@ -100,9 +101,11 @@ def _finding(parsed: Parsed, suffix: str, use: NameUse, known: Deprecation) -> F
         return parsed.characters(byte) - parsed.offset
 
     start, end = place(use.start), min(place(use.end), length)
-    edit = replacement(parsed, suffix, use, known)
     written: str | None = None
-    if edit is not None:
+    others = [replace(known, use=known.otherwise)] if known.otherwise else []
+    for edit in (replacement(parsed, suffix, use, one) for one in (known, *others)):
+        if edit is None or written is not None:
+            continue
         first, last = place(edit.start), place(edit.end)
         typed = parsed.source[edit.start : parsed.start].decode("utf-8", "replace")
         if first >= 0 and last <= length:

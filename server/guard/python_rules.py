@@ -236,12 +236,15 @@ def _finding(
             yield Finding("insecure", rule, cwe, start, end, message, one.replacement, level)
             return
     for start, end, one in places:
+        written = one.replacement if end <= length else None
+        typed = scene.text[one.start : scene.start]
+        rest = written[len(typed) :] if written and written.startswith(typed) else None
         start, end = max(0, start), min(end, length)
-        while start < end and scene.text[scene.start + start].isspace():
+        while rest is None and start < end and scene.text[scene.start + start].isspace():
             start += 1
         if start < end:
             level = "low" if one.is_minor else severity
-            yield Finding("insecure", rule, cwe, start, end, message, None, level)
+            yield Finding("insecure", rule, cwe, start, end, message, rest, level)
             return
 
 

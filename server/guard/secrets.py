@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from server.guard.credential_shapes import find_shaped
 from server.guard.deadline import Deadline
-from server.guard.environment import environment_lookup
+from server.guard.environment import environment_lookup, placeholder
 from server.guard.finding import Case, Finding, Severity
 from server.guard.languages import family, file_name
 from server.guard.named_secrets import NamedSecrets
@@ -195,6 +195,7 @@ def _finding(
         return Finding("secret", hit.rule, PERSONAL_CWE, start, end, message, None, hit.severity)
     message = f"{hit.what} stands in the code; read it from the environment or a secret store."
     lookup = environment_lookup(case.language, lines, pieces, hit.start, hit.end, hit.environment)
+    lookup = lookup or placeholder(lines, pieces, hit.start, hit.environment)
     if lookup is None:
         return Finding("secret", hit.rule, CWE, start, end, message, None, hit.severity)
     return Finding(
