@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -287,6 +288,33 @@ def test_when_all_is_taken_back_the_base_serves_again(
     assert (run.state, run.candidate) == ("promoted", BASE)
     assert adapters.serving(db).generation == BASE
     assert ledger.list_items(db) == []
+
+
+def test_two_processes_train_one_adapter_and_the_first_promotes_it(
+    home: Home, db: Database, tiny_model: Path
+) -> None:
+    add_items(db, ["aws", "shell", "thread"])
+    home.config.write_text(
+        f'[engine]\nmodel = "{tiny_model}"\ndevice = "cpu"\nthreads = 1\n'
+        "[refresh]\nmax_updates = 30\nretain_size = 8\nretain_examples = 2\n"
+    )
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "unsay", "refresh", "--json"),
+        ],
+        env={**os.environ, "UNSAY_HOME": str(home.root), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    run = json.loads(ended.stdout)
+    assert run["state"] == "promoted" and "3 of 3 items forgotten" in run["message"]
+    assert adapters.serving(db).generation == run["candidate"]
+    assert not home.training.exists()
 
 
 @pytest.fixture
