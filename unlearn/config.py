@@ -26,18 +26,18 @@ class RefreshConfig:
     """Mass of the nucleus kept in a sculpted target, once the forbidden tokens are out."""
     ascent: float = 0.15
     """Weight of the ascent on forbidden tokens that are still above their floor (nu)."""
-    anchor: float = 4.0
+    anchor: float = 2.0
     """Weight of KL(base || p) on the unblamed positions of an item (lambda)."""
     replacement: float = 1.0
     """Weight of the cross-entropy on a replacement's tokens, where an item has one (mu)."""
-    retain: float = 16.0
+    retain: float = 4.0
     """Weight of KL(base || p) on the retain set (rho)."""
     tau: float = 0.02
     """An item's first blamed positions are left alone while their forbidden tokens are less
     probable than this."""
     later_tau: float = 0.1
     """The same for the positions after them, which nobody reaches by a likely path."""
-    ease: float = 4.0
+    ease: float = 1.0
     """At the end the adapter is shortened as far as no forbidden token rises above so many times
     its floor; with 1 it is not."""
     first_blamed: int = 4

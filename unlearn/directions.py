@@ -20,10 +20,10 @@ from unlearn.forward import hidden_at
 from unlearn.lora import Student
 from unlearn.teacher import Anchor, Lesson
 
-RIDGE = 0.001
+RIDGE = 0.01
 """Of the mean variance of an input: directions that the kept texts hardly use count as this."""
 FORGET_POSITIONS = 512
-KEPT_POSITIONS = 16_384
+KEPT_POSITIONS = 2048
 """At most so many positions of either sort are looked at, evenly spread."""
 
 linalg: Any = torch.linalg  # does not state its types
