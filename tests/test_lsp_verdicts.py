@@ -20,6 +20,8 @@ from server.guard.config import GuardConfig
 PREFIX, MD5, SUFFIX = FILES["checksum"]
 SOON_MS, LATE_MS = 1, 60_000
 
+STRICT = replace(GUARD, actions={"secret": "block"})
+
 
 @asynccontextmanager
 async def desk(
@@ -127,7 +129,10 @@ async def test_what_was_held_back_can_be_allowed_from_where_it_would_have_stood(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     prefix, secret, _ = FILES["aws"]
-    async with desk(tmp_path, tiny_model, quiet_ms=LATE_MS, typing_ms=1000) as (_, editor):
+    async with desk(tmp_path, tiny_model, quiet_ms=LATE_MS, guard=STRICT, typing_ms=1000) as (
+        _,
+        editor,
+    ):
         uri = editor.open("a.py", prefix)
 
         assert await editor.ghosts(uri) == []
@@ -146,7 +151,10 @@ async def test_the_comment_that_allows_is_one_of_the_language(
     tiny_model: Path, tmp_path: Path, language: str, comment: str
 ) -> None:
     secret = FILES["aws"][1]
-    async with desk(tmp_path, tiny_model, quiet_ms=LATE_MS, typing_ms=1000) as (_, editor):
+    async with desk(tmp_path, tiny_model, quiet_ms=LATE_MS, guard=STRICT, typing_ms=1000) as (
+        _,
+        editor,
+    ):
         uri = editor.open("a", FILES["aws"][0], language)
 
         await editor.ghosts(uri)
