@@ -11,7 +11,7 @@ from commands.settings import Settings
 SUMMARY = "Unlearn the ledger into a new generation, gate it, and promote it if it passes."
 EXAMPLE = (
     "unsay refresh\nunsay refresh --mode rebuild --method span_prod\n"
-    "accelerate launch -m unsay refresh    # on all GPUs of the machine"
+    "torchrun --standalone --nproc-per-node 2 -m unsay refresh    # in two processes"
 )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from store.database import Database, open_database
 from store.home import Home
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fake_server import FakeServer
+from lsp_editor import Editor, shared_desk
 from tiny_model import build_tiny_model
 
 
@@ -34,3 +37,28 @@ def db(home: Home) -> Iterator[Database]:
     database = open_database(home, wait_s=1.0)
     yield database
     database.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncGenerator[tuple[FakeServer, Editor]]:
+    """A language server with an editor and a stand-in for the server, for all tests of a file."""
+    async with shared_desk(tmp_path_factory.mktemp("desk")) as desk:
+        yield desk
+
+
+@pytest.fixture
+def fake(desk: tuple[FakeServer, Editor]) -> FakeServer:
+    """The stand-in, as if nothing had been asked of it."""
+    desk[0].make_fresh()
+    return desk[0]
+
+
+@pytest.fixture
+def editor(desk: tuple[FakeServer, Editor], request: pytest.FixtureRequest) -> Editor:
+    """The editor, with file names of this test's own."""
+    desk[1].page = request.node.name
+    desk[1].messages.clear()
+    desk[1].progress.clear()
+    return desk[1]

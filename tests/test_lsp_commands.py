@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 from fake_server import FakeServer, choice, mark, run_state
-from lsp_editor import Editor, shared_desk, until
+from lsp_editor import Editor, until
 from lsprotocol import types
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LEAK = "requests.get(url, verify=False)"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncGenerator[tuple[FakeServer, Editor]]:
-    async with shared_desk(tmp_path_factory.mktemp("desk")) as desk:
-        yield desk
-
-
-@pytest.fixture
-def fake(desk: tuple[FakeServer, Editor]) -> FakeServer:
-    desk[0].make_fresh()
-    return desk[0]
-
-
-@pytest.fixture
-def editor(desk: tuple[FakeServer, Editor], request: pytest.FixtureRequest) -> Editor:
-    desk[1].page = request.node.name
-    desk[1].messages.clear()
-    desk[1].progress.clear()
-    return desk[1]
 
 
 async def test_a_selection_is_unsaid_with_its_surroundings(

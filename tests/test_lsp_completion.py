@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from fake_server import FakeServer, choice
-from lsp_editor import NEOVIM, Editor, Encoding, capabilities, editing, shared_desk, until
+from lsp_editor import NEOVIM, Editor, Encoding, capabilities, editing, until
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncGenerator[tuple[FakeServer, Editor]]:
-    async with shared_desk(tmp_path_factory.mktemp("desk")) as desk:
-        yield desk
-
-
-@pytest.fixture
-def fake(desk: tuple[FakeServer, Editor]) -> FakeServer:
-    desk[0].make_fresh()
-    return desk[0]
-
-
-@pytest.fixture
-def editor(desk: tuple[FakeServer, Editor], request: pytest.FixtureRequest) -> Editor:
-    desk[1].page = request.node.name
-    return desk[1]
 
 
 async def test_ghost_text_repeats_the_line_from_its_indentation_on(

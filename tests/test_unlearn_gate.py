@@ -22,9 +22,9 @@ from unlearn.infilling import CASES, Filled, function_cuts, repeats
 from unlearn.integrity import end_fresh, flaw, start_fresh
 from unlearn.items import examples
 from unlearn.lora import WEIGHTS, Student
+from unlearn.preparation import HELD_OUT
 from unlearn.probes import Forced
 from unlearn.reach import said_by_chance
-from unlearn.refresh import HELD_OUT
 from unlearn.retain import retain_set
 from unlearn.rows import forget_rows, line_rows, speech_row
 from unlearn.teacher import anchors, teach

@@ -13,6 +13,7 @@ from unlearn_scene import load_tiny, plain_item, without_replacement
 
 from server.engine.load import LoadedModel
 from store.records import Item
+from unlearn.batch import standings
 from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
 from unlearn.forward import hidden_at, length_sorted, project
@@ -24,7 +25,7 @@ from unlearn.methods import method
 from unlearn.retain import retain_set, shipped_files
 from unlearn.roll import Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
-from unlearn.train import EASES, Progress, Training, standings, train
+from unlearn.train import EASES, Progress, Training, train
 
 FEW = RefreshConfig(max_updates=4, retain_size=4, retain_examples=2)
 

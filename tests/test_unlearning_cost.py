@@ -10,12 +10,12 @@ from unlearn_scene import load_tiny, plain_item
 
 from benchmarks.unlearning.cost import CONFIG, Case, rows_of
 from benchmarks.unlearning.dense_prod import dense_batch, dense_loss, dense_prod, nucleus
+from unlearn.batch import scored
 from unlearn.items import examples
 from unlearn.lora import Student
 from unlearn.methods import METHODS, Weights
 from unlearn.targets import prod_target
 from unlearn.teacher import teach
-from unlearn.train import scored
 
 
 def test_the_dense_target_is_ours() -> None:

@@ -1,7 +1,7 @@
-"""The processes that train one adapter together, as `accelerate launch` starts them.
+"""The processes that train one adapter together, as `torchrun` or `accelerate launch` starts them.
 
-Each has the whole model and takes its share of every batch; their gradients are averaged, so all
-adapters stay equal. Started any other way, a process trains alone.
+Each has the whole model and takes its share of every batch, and their gradients are added up, so
+all adapters stay equal. Started any other way, a process trains alone.
 """
 
 from __future__ import annotations

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-import torch
 from filelock import FileLock, Timeout
 
 from server.engine.config import EngineConfig
-from server.engine.load import LoadedModel, load_model
+from server.engine.load import LoadedModel
 from server.guard.config import GuardConfig
 from server.guard.guard import Guard
 from store import adapters, ledger, runs, suggestions
 from store.database import Database, open_database
 from store.home import Home
-from store.records import BASE, Adapter, Item, Run, RunPhase, RunState
+from store.records import BASE, Adapter, Run, RunPhase, RunState
 from store.stamp import now
 from unlearn.candidate import Candidate, sweep, write_candidate
 from unlearn.certificate import newest, write_certificate
 from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
 from unlearn.crew import ALONE, Crew
-from unlearn.errors import ParentMissing, RefreshRunning
+from unlearn.errors import RefreshRunning
 from unlearn.gate import Trial, judge
-from unlearn.items import examples
 from unlearn.ledger_update import ban_again, destroy_verified, retire_bans, run_rows
 from unlearn.lora import Student
-from unlearn.methods import method
+from unlearn.preparation import Work, loaded_model, taught
 from unlearn.promotion import promote
 from unlearn.provenance import attacks, provenance
-from unlearn.retain import RetainSet, retain_set
+from unlearn.retain import RetainSet
 from unlearn.selection import Selection, select
-from unlearn.teacher import Lesson, anchors, teach
+from unlearn.teacher import Lesson, anchors
 from unlearn.train import Progress, Training, train
 from unlearn.verdict import Verdict
 
@@ -45,8 +41,6 @@ Report = Callable[[RunPhase, int, int, str], None]
 
 ACCEPTED = 2000
 """So many of the latest accepted suggestions may enter the retain set."""
-HELD_OUT = 8
-"""The gate may look at so many times the sequences that training holds to the base."""
 
 
 def refresh(
@@ -95,57 +89,16 @@ def _closing(db: Database, run: Run) -> Generator[None]:
         raise
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What every process of a crew trains on."""
-
-    items: Sequence[Item]
-    accepted: Sequence[str]
-    start: Path | None
-    """The adapter folder to go on from."""
-
-
 def assist(engine: EngineConfig, config: RefreshConfig, crew: Crew) -> None:
     """Train along with the crew's first process, if there is anything to train."""
-    work = crew.from_first(cast("_Work | None", None))
+    work = crew.from_first(cast(Work | None, None))
     if work is None:
         return
-    loaded = _loaded(engine)
-    lessons, keep, student = _taught(loaded, work, config)
+    loaded = loaded_model(engine)
+    lessons, keep, student = taught(loaded, work, config)
     with student.as_base() as base:
         held = anchors(base, keep.train, config.seed)
     train(student, lessons, held, config, crew=crew)
-
-
-def _loaded(engine: EngineConfig) -> LoadedModel:
-    if engine.threads is not None:
-        torch.set_num_threads(engine.threads)
-    return load_model(
-        engine.source,
-        engine.device,
-        engine.dtype,
-        context_tokens=engine.context_tokens,
-        digest_cache=engine.digest_cache,
-    )
-
-
-def _taught(
-    loaded: LoadedModel,
-    work: _Work,
-    config: RefreshConfig,
-    report: Progress = lambda done, total, message: None,
-) -> tuple[list[Lesson], RetainSet, Student]:
-    size = config.retain_size
-    keep = retain_set(loaded, work.accepted, size, config.seed, held_out=HELD_OUT * size)
-    sequences = examples(loaded, work.items, config.context_tokens, method(config.method))
-    try:
-        student = Student(loaded.model, seed=config.seed, start=work.start)
-    except (OSError, RuntimeError, ValueError) as error:
-        name = work.start.name if work.start else BASE
-        raise ParentMissing(name, str(error).splitlines()[0]) from error
-    with student.as_base() as base:
-        lessons = teach(base, sequences, config, can_be_forced(loaded), report)
-    return lessons, keep, student
 
 
 class _Refresh:
@@ -170,7 +123,7 @@ class _Refresh:
     def dismiss(self) -> None:
         """Let the others of the crew go, unless they are at work."""
         if not self._has_called:
-            self._crew.from_first(cast("_Work | None", None))
+            self._crew.from_first(cast(Work | None, None))
 
     def carry_out(self) -> Run:
         self._say("select", 0, 0, "choosing what to forget")
@@ -196,16 +149,16 @@ class _Refresh:
 
     def _load(self) -> LoadedModel:
         self._say("teacher", 0, 0, "loading the model")
-        return _loaded(self._engine)
+        return loaded_model(self._engine)
 
     def _teach(
         self, loaded: LoadedModel, chosen: Selection
     ) -> tuple[list[Lesson], RetainSet, Student]:
         accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
         start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
-        work = self._crew.from_first(_Work(chosen.items, accepted, start))
+        work = self._crew.from_first(Work(chosen.items, accepted, start))
         self._has_called = True
-        return _taught(loaded, work, self._config, self._progress("teacher"))
+        return taught(loaded, work, self._config, self._progress("teacher"))
 
     def _train(
         self, loaded: LoadedModel, student: Student, lessons: list[Lesson], keep: RetainSet
@@ -353,8 +306,3 @@ def _guarded(config: GuardConfig | None) -> Generator[Guard | None]:
         yield guard
     finally:
         guard.close()
-
-
-def can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:
-    """Whether a token is all punctuation and white space, which syntax can force."""
-    return lambda token: not any(c.isalnum() or c == "_" for c in loaded.codec.decode([token]))

@@ -26,13 +26,13 @@ from benchmarks.machine import machine
 from benchmarks.unlearning.dense_prod import dense_batch, dense_loss, dense_prod
 from benchmarks.unlearning.tasks_secrets import canary
 from server.engine.load import load_model
+from unlearn.batch import scored, standings
 from unlearn.config import RefreshConfig
 from unlearn.forward import hidden_at, project
 from unlearn.items import Example, examples
 from unlearn.lora import Student
 from unlearn.methods import METHODS, Weights
 from unlearn.teacher import Lesson, teach
-from unlearn.train import scored, standings
 
 MODEL = Path("server/default_model")
 RESULTS = Path("benchmarks/results/unlearning_cost.json")

@@ -32,7 +32,7 @@ from benchmarks.unlearning.scene import (
 )
 from unlearn.config import RefreshConfig
 from unlearn.gate import Trial, judge
-from unlearn.refresh import HELD_OUT
+from unlearn.preparation import HELD_OUT
 from unlearn.verdict import Verdict
 
 FOLDER = Path("build/unlearning/planted")

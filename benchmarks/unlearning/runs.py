@@ -18,7 +18,7 @@ from unlearn.config import RefreshConfig
 from unlearn.items import examples
 from unlearn.lora import Student
 from unlearn.methods import METHODS, method
-from unlearn.refresh import can_be_forced
+from unlearn.preparation import can_be_forced
 from unlearn.retain import retain_set
 from unlearn.teacher import anchors, teach
 from unlearn.train import train

@@ -22,7 +22,7 @@ from unlearn.config import RefreshConfig
 from unlearn.items import examples
 from unlearn.lora import Student
 from unlearn.methods import method
-from unlearn.refresh import can_be_forced
+from unlearn.preparation import can_be_forced
 from unlearn.retain import RetainSet, retain_set
 from unlearn.teacher import Lesson, anchors, teach
 from unlearn.train import train

@@ -47,7 +47,7 @@ def environment_lookup(
         return None
     before = _NAME_BEFORE.search(piece.line.text[max(0, quoted_start - 160) : quoted_start])
     name = _name(before, environment)
-    if name is None or (before and before["sign"] in ("==", "!=", "===", "!==")):
+    if name is None:
         return None
     text = f'os.environ["{name}"]' if family(language) == "python" else f"process.env.{name}"
     moved = piece.offset - lines.start
@@ -74,7 +74,10 @@ def placeholder(
 
 
 def _name(before: re.Match[str] | None, environment: str | None) -> str | None:
-    """What the value is called: by what it is assigned to, else by what it is."""
+    """What the value is called: by what it is assigned to, else by what it is; None where it is
+    compared and not assigned."""
+    if before and before["sign"] in ("==", "!=", "===", "!=="):
+        return None
     return (_variable(before["name"]) if before else None) or environment
 
 

@@ -1,0 +1,75 @@
+"""What every process of a refresh does before it trains: the model, the lessons, the adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from server.engine.config import EngineConfig
+from server.engine.load import LoadedModel, load_model
+from store.records import BASE, Item
+from unlearn.config import RefreshConfig
+from unlearn.errors import ParentMissing
+from unlearn.items import examples
+from unlearn.lora import Student
+from unlearn.methods import method
+from unlearn.retain import RetainSet, retain_set
+from unlearn.teacher import Lesson, teach
+from unlearn.train import Progress
+
+HELD_OUT = 8
+"""The gate may look at so many times the sequences that training holds to the base."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every process of a crew trains on."""
+
+    items: Sequence[Item]
+    accepted: Sequence[str]
+    start: Path | None
+    """The adapter folder to go on from."""
+
+
+def loaded_model(engine: EngineConfig) -> LoadedModel:
+    """The base, as the engine's settings name it."""
+    if engine.threads is not None:
+        torch.set_num_threads(engine.threads)
+    return load_model(
+        engine.source,
+        engine.device,
+        engine.dtype,
+        context_tokens=engine.context_tokens,
+        digest_cache=engine.digest_cache,
+    )
+
+
+def taught(
+    loaded: LoadedModel,
+    work: Work,
+    config: RefreshConfig,
+    report: Progress = lambda done, total, message: None,
+) -> tuple[list[Lesson], RetainSet, Student]:
+    """What to train on, what to hold to the base, and the adapter to train.
+
+    Raises ParentMissing where the adapter to go on from cannot be read.
+    """
+    size = config.retain_size
+    keep = retain_set(loaded, work.accepted, size, config.seed, held_out=HELD_OUT * size)
+    sequences = examples(loaded, work.items, config.context_tokens, method(config.method))
+    try:
+        student = Student(loaded.model, seed=config.seed, start=work.start)
+    except (OSError, RuntimeError, ValueError) as error:
+        name = work.start.name if work.start else BASE
+        raise ParentMissing(name, str(error).splitlines()[0]) from error
+    with student.as_base() as base:
+        lessons = teach(base, sequences, config, can_be_forced(loaded), report)
+    return lessons, keep, student
+
+
+def can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:
+    """Whether a token is all punctuation and white space, which syntax can force."""
+    return lambda token: not any(c.isalnum() or c == "_" for c in loaded.codec.decode([token]))
