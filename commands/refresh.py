@@ -33,7 +33,7 @@ def run(asked: argparse.Namespace, settings: Settings) -> int:
         RefreshConfig, "refresh", mode=asked.mode, method=asked.method, seed=asked.seed
     )
     engine = engine_config(settings)
-    crew = summoned(engine.device)
+    crew = summoned(engine.device, settings.environment)
     if not crew.is_first:
         assist(engine, config, crew)
         return 0

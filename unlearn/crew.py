@@ -6,7 +6,6 @@ all adapters stay equal. Started any other way, a process trains alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,9 +67,12 @@ class Crew:
 ALONE = Crew()
 
 
-def summoned(device: str) -> Crew:
-    """The crew that this process was started in; raises RuntimeError if the others do not come."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+def summoned(device: str, environment: Mapping[str, str]) -> Crew:
+    """The crew that this process was started in, as the launcher says in the environment.
+
+    Raises RuntimeError if the others do not come.
+    """
+    if int(environment.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     place = launched.PartialState(cpu=device == "cpu")
     return Crew(place.process_index, place.num_processes)

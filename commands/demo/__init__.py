@@ -39,9 +39,7 @@ def run(asked: argparse.Namespace, settings: Settings) -> int:
     if asked.home:
         outcome = perform(asked.home.absolute(), settings.environment, scenes, report)
     else:
-        with tempfile.TemporaryDirectory(
-            prefix="unsay-demo-", ignore_cleanup_errors=True
-        ) as folder:
+        with tempfile.TemporaryDirectory(prefix="unsay-demo-") as folder:
             outcome = perform(Path(folder), settings.environment, scenes, report)
     if asked.json:
         print(json.dumps(outcome.document(), indent=2))

@@ -47,10 +47,10 @@ def perform(
     settings = resolve({**environment, "UNSAY_HOME": str(home)}, home)
     settings.home.config.write_text(CONFIG, encoding="utf-8")
     settings = resolve(settings.environment, home)
-    with report.phase("start", "Starting the server and the language server …"):
-        server = start_server(settings, wait_s=120)
-        wait_for_guard(server, wait_s=90)
     try:
+        with report.phase("start", "Starting the server and the language server …"):
+            server = start_server(settings, wait_s=120)
+            wait_for_guard(server, wait_s=90)
         return asyncio.run(Demo(settings, server, workspace, scenes, report).perform())
     finally:
         stop_server(settings)
@@ -87,9 +87,17 @@ class Demo:
         self._typing_ms: list[float] = []
 
     async def perform(self) -> Outcome:
-        report = self._report
+        """All acts; the language server is ended first, as it would start a stopped server anew."""
         answered_ms = await self._typist.open(LSP, self._settings.environment)
-        report.say(f"  the language server answered initialize in {answered_ms:.0f} ms")
+        self._report.say(f"  the language server answered initialize in {answered_ms:.0f} ms")
+        try:
+            return await self._acts()
+        finally:
+            await self._typist.close()
+            self._db.close()
+
+    async def _acts(self) -> Outcome:
+        report = self._report
         before = {scene.path: self._raw.text(scene) for scene in self._scenes}
         with report.phase("type", "Typing. What the model wanted, and what the guard let through:"):
             for scene in self._scenes:
@@ -109,8 +117,6 @@ class Demo:
             swap = await asyncio.to_thread(self._swap_under_load, run["candidate"])
         with report.phase("after", "The same cursors, with bans and guard off:"):
             items = self._compare(run, before, banned)
-        await self._typist.close()
-        self._db.close()
         outcome = Outcome(
             items=items,
             verdict=run["state"],
