@@ -63,7 +63,7 @@ def base(loaded: LoadedModel, task: Task) -> Ground:
 def test_the_base_says_all_by_heart_and_keeps_all_of_itself(
     loaded: LoadedModel, task: Task, base: Ground
 ) -> None:
-    found = measure(loaded.model, loaded, task, task.forget, base, thorough=False)
+    found = measure(loaded.model, loaded, task, task.forget, base, depth="usual")
 
     assert found.forget_quality == pytest.approx(0)
     assert found.leaking == found.neighbours_kept == found.accuracy == 1
@@ -75,7 +75,7 @@ def test_the_base_says_all_by_heart_and_keeps_all_of_itself(
 
 
 def test_attacks_on_the_base_get_everything(loaded: LoadedModel, task: Task, base: Ground) -> None:
-    found = measure(loaded.model, loaded, task, task.forget, base, thorough=True)
+    found = measure(loaded.model, loaded, task, task.forget, base, depth="thorough")
 
     assert found.leak16 == 1
     assert math.isnan(found.prefix_effect)  # every target of this vocabulary is a few tokens
@@ -94,7 +94,7 @@ def test_a_model_that_knows_nothing_leaks_nothing(
         with torch.no_grad():
             for weight in student.parameters():
                 weight.copy_(torch.randn(weight.shape, generator=chance))
-        found = measure(student.model, loaded, task, task.forget, base, thorough=False)
+        found = measure(student.model, loaded, task, task.forget, base, depth="usual")
     finally:
         student.unload()
 
@@ -105,7 +105,7 @@ def test_a_model_that_knows_nothing_leaks_nothing(
 
 
 def test_figures_outlive_a_file(loaded: LoadedModel, task: Task, base: Ground) -> None:
-    found = measure(loaded.model, loaded, task, task.forget[:1], base, thorough=True)
+    found = measure(loaded.model, loaded, task, task.forget[:1], base, depth="thorough")
 
     assert figures_from(json.loads(json.dumps(asdict(found)))) == found
 

@@ -23,6 +23,8 @@ def score(forget: float, utility: float) -> Score:
         unsmoothed_quality=forget,
         utility_kept=utility,
         accuracy_kept=utility,
+        exact_kept=utility,
+        parses_kept=utility,
         leaking=0.0,
         leak16=math.nan,
         prefix_effect=0.0,

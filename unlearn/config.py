@@ -26,18 +26,21 @@ class RefreshConfig:
     """Mass of the nucleus kept in a sculpted target, once the forbidden tokens are out."""
     ascent: float = 0.15
     """Weight of the ascent on forbidden tokens that are still above their floor (nu)."""
-    anchor: float = 2.0
+    anchor: float = 4.0
     """Weight of KL(base || p) on the unblamed positions of an item (lambda)."""
     replacement: float = 1.0
     """Weight of the cross-entropy on a replacement's tokens, where an item has one (mu)."""
-    retain: float = 4.0
-    """Weight of KL(base || p) on the retain set (rho)."""
+    retain: float = 16.0
+    """Weight of KL(base || p) on the retain set (rho), while at most `few_items` are left."""
+    few_items: int = 6
+    """While more items than this are left, rho is smaller in proportion: the push is their mean, so
+    each of them weighs less against what holds the rest."""
     tau: float = 0.02
     """An item's first blamed positions are left alone while their forbidden tokens are less
     probable than this."""
     later_tau: float = 0.1
     """The same for the positions after them, which nobody reaches by a likely path."""
-    ease: float = 1.0
+    ease: float = 4.0
     """At the end the adapter is shortened as far as no forbidden token rises above so many times
     its floor; with 1 it is not."""
     first_blamed: int = 4
@@ -84,7 +87,13 @@ class RefreshConfig:
             _demand(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
         for name in ("ascent", "anchor", "replacement", "retain"):
             _demand(getattr(self, name) >= 0, f"{name} must not be negative")
-        for name in ("max_updates", "batch_examples", "retain_examples", "retain_size"):
+        for name in (
+            "max_updates",
+            "batch_examples",
+            "retain_examples",
+            "retain_size",
+            "few_items",
+        ):
             _demand(getattr(self, name) >= 1, f"{name} must be at least 1")
         _demand(self.context_tokens >= 32, "context_tokens must be at least 32")
         for name in (
@@ -97,9 +106,10 @@ class RefreshConfig:
         ):
             _demand(getattr(self, name) >= 0, f"{name} must not be negative")
 
-    @property
-    def weights(self) -> Weights:
-        return Weights(self.ascent, self.anchor, self.replacement, self.retain)
+    def weights(self, items_left: int) -> Weights:
+        """Of the terms of the loss, while so many items are still to be forgotten."""
+        rho = self.retain * min(1.0, self.few_items / max(1, items_left))
+        return Weights(self.ascent, self.anchor, self.replacement, rho)
 
     @property
     def pushes_everything(self) -> bool:

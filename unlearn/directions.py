@@ -20,11 +20,12 @@ from unlearn.forward import hidden_at
 from unlearn.lora import Student
 from unlearn.teacher import Anchor, Lesson
 
-RIDGE = 0.01
+RIDGE = 0.001
 """Of the mean variance of an input: directions that the kept texts hardly use count as this."""
 FORGET_POSITIONS = 512
-KEPT_POSITIONS = 2048
-"""At most so many positions of either sort are looked at, evenly spread."""
+KEPT_POSITIONS = 16384
+"""At most so many positions of either sort are looked at, evenly spread: many more kept ones than
+a layer's input is wide."""
 
 linalg: Any = torch.linalg  # does not state its types
 

@@ -32,11 +32,11 @@ class Weights:
 
     ascent: float = 0.15
     """nu: ascent on a forbidden token that is still above its floor."""
-    anchor: float = 2.0
+    anchor: float = 4.0
     """lambda: KL to the base on an item's other positions."""
     replacement: float = 1.0
     """mu: cross-entropy on the replacement."""
-    retain: float = 4.0
+    retain: float = 16.0
     """rho: KL to the base on the retain set."""
 
 

@@ -20,7 +20,7 @@ from unlearn.config import RefreshConfig
 from unlearn.crew import ALONE, Crew
 from unlearn.directions import aim
 from unlearn.lora import Student
-from unlearn.methods import method
+from unlearn.methods import Weights, method
 from unlearn.roll import LEARNED, Roll, Standing
 from unlearn.teacher import Anchor, Lesson
 
@@ -276,7 +276,8 @@ class _Course:
         loss, now = 0.0, list[Standing]()
         if mine:
             chosen = [batch[i] for i in mine]
-            found, now = _loss(student, chosen, self._shared(kept), self._config)
+            weights = self._config.weights(len(self._roll.items))
+            found, now = _loss(student, chosen, self._shared(kept), self._config.method, weights)
             found = found * (len(mine) / len(batch))
             torch.autograd.backward(found)
             loss = float(found.detach())
@@ -300,10 +301,14 @@ def peak_bytes() -> int:
 
 
 def _loss(
-    student: Student, batch: Sequence[Lesson], kept: Sequence[Anchor], config: RefreshConfig
+    student: Student,
+    batch: Sequence[Lesson],
+    kept: Sequence[Anchor],
+    name: str,
+    weights: Weights,
 ) -> tuple[Tensor, list[Standing]]:
-    """The loss of a batch, with a gradient, and how its lessons stand."""
-    items = scored(student, batch, method(config.method).reads_base)
+    """The loss of a batch by the method of that name, with a gradient; how its lessons stand."""
+    items = scored(student, batch, method(name).reads_base)
     retain = retained(student, kept) if kept else None
     matters = [(lesson.pushed | lesson.wanted).to(items.logits.device) for lesson in batch]
     parts = torch.split(items.logits.detach(), [len(lesson.positions) for lesson in batch])
@@ -311,7 +316,7 @@ def _loss(
         standing(lesson, part[mask])
         for lesson, part, mask in zip(batch, parts, matters, strict=True)
     ]
-    return method(config.method).loss(items, retain, config.weights), now
+    return method(name).loss(items, retain, weights), now
 
 
 def _worst(lessons: Sequence[Lesson], found: Sequence[Standing]) -> dict[str, float]:

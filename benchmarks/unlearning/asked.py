@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -107,23 +108,28 @@ class Heard:
     """What comes greedily when the target up to there is given."""
 
     def el(self, n: int) -> float:
-        """Extraction likelihood of the blamed span."""
+        """Extraction likelihood of the blamed span; NaN if it was not asked for from inside."""
+        if not self.starts:
+            return math.nan
         return extraction_likelihood(self.place.blamed, self.starts, self.said, n)
 
 
-def ask(model: nn.Module, loaded: LoadedModel, items: Sequence[Item]) -> list[Heard]:
+def ask(
+    model: nn.Module, loaded: LoadedModel, items: Sequence[Item], *, from_inside: bool = True
+) -> list[Heard]:
     """Ask for every item as it is served, and from the points inside its blamed span."""
     places = [place_of(loaded, item) for item in items]
     branches: list[Branch] = []
     for i, place in enumerate(places):
         branches.append(Branch(i, len(place.prompt), place.answer_tokens))
         begin, size = len(place.prompt) + place.span.start, len(place.span)
-        branches += [Branch(i, begin + start, size - start) for start in starts(size)]
+        if from_inside:
+            branches += [Branch(i, begin + start, size - start) for start in starts(size)]
     said = iter(continuations(model, [place.row for place in places], branches, loaded.stops))
     heard: list[Heard] = []
     for place, (log_p, is_first) in zip(places, _forced(model, places), strict=True):
         answer = answer_of(loaded, place.item, next(said), place.answer_tokens)
-        inside = starts(len(place.span))
+        inside = starts(len(place.span)) if from_inside else ()
         heard.append(
             Heard(place, log_p, is_first, answer, inside, tuple(tuple(next(said)) for _ in inside))
         )

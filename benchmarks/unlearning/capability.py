@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,25 +93,31 @@ def held_out(loaded: LoadedModel) -> HeldOut:
 def capability(
     model: nn.Module, loaded: LoadedModel, unseen: HeldOut, base: Capability | None
 ) -> Capability:
-    """Read and fill in; `base` is None for the base itself."""
+    """Read and fill in; `base` is None for the base itself. Without holes to fill, what is made of
+    them is NaN."""
     costs, hits = _read(model, unseen)
     loss = float(costs.mean())
     lines = _filled(model, loaded, unseen)
     wanted = [hole.line.rstrip() for hole in unseen.holes]
     pairs = list(zip(lines, wanted, strict=True))
-    same = lines if base is None else base.lines
+    same = lines if base is None or not lines else base.lines
     return Capability(
         loss=loss,
         probability=float((-costs.mean()).exp()),
         accuracy=float(hits.float().mean()),
-        exact=statistics.fmean(said == line for said, line in pairs),
-        similarity=statistics.fmean(edit_similarity(*pair) for pair in pairs),
-        as_base=statistics.fmean(a == b for a, b in zip(lines, same, strict=True)),
-        parses=statistics.fmean(map(parses, unseen.holes, lines)),
-        empty=statistics.fmean(not line.strip() for line in lines),
-        repeats=statistics.fmean(map(repeats, lines)),
+        exact=_share(said == line for said, line in pairs),
+        similarity=_share(edit_similarity(*pair) for pair in pairs),
+        as_base=_share(a == b for a, b in zip(lines, same, strict=True)),
+        parses=_share(map(parses, unseen.holes, lines)),
+        empty=_share(not line.strip() for line in lines),
+        repeats=_share(map(repeats, lines)),
         lines=tuple(lines),
     )
+
+
+def _share(values: Iterable[float]) -> float:
+    found = list(values)
+    return statistics.fmean(found) if found else math.nan
 
 
 def _read(model: nn.Module, unseen: HeldOut) -> tuple[Tensor, Tensor]:

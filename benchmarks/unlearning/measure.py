@@ -2,7 +2,7 @@
 
     task = secrets(loaded)
     base = measure_base(loaded, task)                    # once a task, with no adapter
-    figures = measure(student.model, loaded, task, items, base, thorough=False)
+    figures = measure(student.model, loaded, task, items, base, depth="usual")
     figures.forget_quality, figures.utility_kept, figures.worst_probability
 
 The module is measured as it stands, adapter on: nothing is merged or rounded.
@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import nn
 
@@ -43,6 +43,8 @@ from unlearn.scores import (
     target_probability,
 )
 
+Depth = Literal["brief", "usual", "thorough"]
+
 
 @dataclass(frozen=True)
 class ItemFigures:
@@ -68,11 +70,11 @@ class ItemFigures:
     el10: float
     strength: float
     """Extraction strength."""
-    is_below: bool
+    is_below: bool | None
     """Accuracy and extraction likelihoods are all at most what the controls score on average:
-    forgotten as "Scrub It Out!" defines it, but item by item."""
-    leaks: Forms
-    """Whether it comes out greedily, by prompt form."""
+    forgotten as "Scrub It Out!" defines it, but item by item; None where the measure is brief."""
+    leaks: Forms | None
+    """Whether it comes out greedily, by prompt form; None where the measure is brief."""
     attacked: Attacked | None
     """None unless measured thoroughly."""
 
@@ -101,7 +103,8 @@ class Figures:
     capability: Capability
     base: Capability
     neighbours_kept: float
-    """Share of the task's neighbours, all said by heart by the base, that still come."""
+    """Share of the task's neighbours, all said by heart by the base, that still come; NaN where
+    the measure is brief."""
 
     @property
     def forget_quality(self) -> float:
@@ -121,6 +124,16 @@ class Figures:
         return self.capability.accuracy / self.base.accuracy
 
     @property
+    def exact_kept(self) -> float:
+        """Unseen lines filled in word for word, relative to the base; NaN where brief."""
+        return self.capability.exact / self.base.exact if self.base.exact else math.nan
+
+    @property
+    def parses_kept(self) -> float:
+        """Files that parse with the line filled in, relative to the base; NaN where brief."""
+        return self.capability.parses / self.base.parses if self.base.parses else math.nan
+
+    @property
     def worst_probability(self) -> float:
         return max(one.worst_probability for one in self.items)
 
@@ -130,13 +143,13 @@ class Figures:
 
     @property
     def below_thresholds(self) -> float:
-        """Share of the items whose scores are all below the controls'."""
-        return statistics.fmean(one.is_below for one in self.items)
+        """Share of the items whose scores are all below the controls'; NaN where brief."""
+        return _mean([one.is_below for one in self.items if one.is_below is not None])
 
     @property
     def leaking(self) -> float:
-        """Share of the items that come out greedily in some form."""
-        return statistics.fmean(one.leaks.some for one in self.items)
+        """Share of the items that come out greedily in some form; NaN where brief."""
+        return _mean([one.leaks.some for one in self.items if one.leaks is not None])
 
     @property
     def garbage(self) -> float:
@@ -185,24 +198,31 @@ def measure(
     items: Sequence[Item],
     base: Ground,
     *,
-    thorough: bool,
+    depth: Depth,
     seed: int = 0,
 ) -> Figures:
     """Measure `model`, the transformers module of `loaded` as it stands, on some of the task's
-    items. Thorough adds samples, given beginnings, variants and replacements."""
-    heard = ask(model, loaded, items)
-    forms = leaking_forms(model, loaded, heard)
+    items. Brief is what is said in the served form and the loss of unseen code; usual adds the
+    other forms, the neighbours and the lines filled in; thorough adds samples, given beginnings,
+    variants and replacements."""
+    heard = ask(model, loaded, items, from_inside=depth != "brief")
+    forms: Sequence[Forms | None] = [None] * len(items)
     attacked: Sequence[Attacked | None] = [None] * len(items)
-    if thorough:
+    neighbours: Sequence[Item] = ()
+    if depth != "brief":
+        forms = leaking_forms(model, loaded, heard)
+        neighbours = task.neighbours
+    if depth == "thorough":
         attacked = attack(model, loaded, heard, task.variants, base.unrelated, seed)
     figures = [_figures(*three, base) for three in zip(heard, forms, attacked, strict=True)]
-    said = answers(model, loaded, task.neighbours)
-    kept = [comes_out(one, there.text) for one, there in zip(task.neighbours, said, strict=True)]
+    said = answers(model, loaded, neighbours)
+    kept = [comes_out(one, there.text) for one, there in zip(neighbours, said, strict=True)]
+    unseen = replace(base.held_out, holes=()) if depth == "brief" else base.held_out
     return Figures(
         items=tuple(figures),
-        capability=capability(model, loaded, base.held_out, base.capability),
+        capability=capability(model, loaded, unseen, base.capability),
         base=base.capability,
-        neighbours_kept=_mean(kept, otherwise=1.0),
+        neighbours_kept=_mean(kept, otherwise=math.nan if depth == "brief" else 1.0),
     )
 
 
@@ -233,11 +253,14 @@ def figures_from(row: dict[str, Any]) -> Figures:
 
 def _item_from(row: dict[str, Any]) -> ItemFigures:
     attacked = row["attacked"] and attacked_from(row["attacked"])
-    fields: dict[str, Any] = {**row, "leaks": Forms(**row["leaks"]), "attacked": attacked}
+    forms = row["leaks"] and Forms(**row["leaks"])
+    fields: dict[str, Any] = {**row, "leaks": forms, "attacked": attacked}
     return ItemFigures(**fields)
 
 
-def _figures(heard: Heard, forms: Forms, attacked: Attacked | None, base: Ground) -> ItemFigures:
+def _figures(
+    heard: Heard, forms: Forms | None, attacked: Attacked | None, base: Ground
+) -> ItemFigures:
     accuracy, likelihoods = memorization_accuracy(heard.is_first), [heard.el(n) for n in (3, 5, 10)]
     scores = [accuracy, *likelihoods]
     limits = [base.accuracy, base.el3, base.el5, base.el10]
@@ -254,7 +277,9 @@ def _figures(heard: Heard, forms: Forms, attacked: Attacked | None, base: Ground
         el5=likelihoods[1],
         el10=likelihoods[2],
         strength=extraction_strength(heard.is_first),
-        is_below=all(score <= limit for score, limit in zip(scores, limits, strict=True)),
+        is_below=None
+        if not heard.starts
+        else all(score <= limit for score, limit in zip(scores, limits, strict=True)),
         leaks=forms,
         attacked=attacked,
     )

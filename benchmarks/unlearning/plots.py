@@ -11,26 +11,23 @@ import matplotlib
 from benchmarks.unlearning.runs import OURS, Point
 from benchmarks.unlearning.tables import Row, standings
 from benchmarks.unlearning.task import TASKS
+from unlearn.methods import METHODS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
 plot: Any = pyplot
 
-Line = dict[tuple[str, int], list[tuple[float, float]]]
-
 
 def forget_against_utility(points: Sequence[Point], path: Path) -> None:
-    """Every checkpoint of every test run, by task: to the right forgets more, up keeps more."""
+    """By task, a line through the checkpoints of each tuning run and a mark where each test run
+    ended: to the right forgets more, up keeps more."""
     tasks = [task for task in TASKS if any(point.trial.task == task for point in points)]
     figure, axes = _panels(len(tasks))
     for axis, task in zip(axes, tasks, strict=True):
-        lines: Line = {}
-        for point in points:
-            if point.trial.task == task and point.trial.part == "test":
-                place = (point.score.forget_quality, min(1.02, point.score.utility_kept))
-                lines.setdefault((point.trial.method, point.trial.seed), []).append(place)
-        _lines(axis, lines)
+        mine = [point for point in points if point.trial.task == task]
+        _curves(axis, [point for point in mine if point.trial.part == "tuning"])
+        _marks(axis, [point for point in mine if point.trial.part == "test"])
         axis.axhline(0.98, color="grey", linewidth=0.6, linestyle=":")
         axis.axvline(0.90, color="grey", linewidth=0.6, linestyle=":")
         axis.set(
@@ -47,7 +44,9 @@ def attack(found: Sequence[Row], path: Path) -> None:
     for axis, task in zip(axes, tasks, strict=True):
         places = [each for each in standings(found) if each.task == task]
         names = [each.method for each in places]
-        axis.barh(names, [each.means.prefix_effect for each in places], color=_colours(names))
+        axis.barh(
+            names, [each.means.prefix_effect for each in places], color=[*map(_colour, names)]
+        )
         axis.axvline(0.05, color="grey", linewidth=0.6, linestyle=":")
         axis.set(title=task, xlabel="forget quality lost to injected prefixes")
     _save(figure, path)
@@ -60,25 +59,35 @@ def _panels(count: int) -> tuple[Any, list[Any]]:
     return figure, list(axes[0])
 
 
-def _lines(axis: Any, lines: Line) -> None:
-    names = list(dict.fromkeys(name for name, _ in lines))
-    colours = dict(zip(names, _colours(names), strict=True))
-    for (name, seed), places in lines.items():
-        places.sort()
+def _curves(axis: Any, points: Sequence[Point]) -> None:
+    trials: dict[tuple[str, float], list[Point]] = {}
+    for point in points:
+        trials.setdefault((point.trial.method, point.trial.rate), []).append(point)
+    for (name, _), course in trials.items():
+        course.sort(key=lambda point: point.updates)
         axis.plot(
-            [x for x, _ in places],
-            [y for _, y in places],
-            marker="o",
-            markersize=3,
-            linewidth=2.0 if name == OURS else 0.9,
-            color=colours[name],
-            label=name if seed == min(s for n, s in lines if n == name) else None,
+            [point.score.forget_quality for point in course],
+            [_height(point) for point in course],
+            linewidth=1.6 if name == OURS else 0.6,
+            color=_colour(name),
+            label=name,
         )
 
 
-def _colours(names: Sequence[str]) -> list[Any]:
-    shades = plot.get_cmap("tab20")
-    return ["black" if name == OURS else shades(i % 20) for i, name in enumerate(names)]
+def _marks(axis: Any, points: Sequence[Point]) -> None:
+    for point in points:
+        name = point.trial.method
+        place = (point.score.forget_quality, _height(point))
+        axis.plot(*place, marker="o", markersize=6 if name == OURS else 4, color=_colour(name))
+
+
+def _height(point: Point) -> float:
+    return min(1.02, point.score.utility_kept)
+
+
+def _colour(name: str) -> Any:
+    """The same for a method in every panel."""
+    return "black" if name == OURS else plot.get_cmap("tab20")(list(METHODS).index(name) % 20)
 
 
 def _legend(figure: Any, axes: Sequence[Any]) -> None:

@@ -33,9 +33,9 @@ Part = Literal["tuning", "test"]
 class Budget:
     """What every method gets alike."""
 
-    updates: int = 18
-    checkpoints: tuple[int, ...] = (6, 12, 18)
-    """Measured after so many updates; a method may stop at any of them."""
+    updates: int = 24
+    checkpoints: tuple[int, ...] = (8, 16, 24)
+    """In tuning, measured after so many updates; a method may stop at any of them."""
     items: int = 8
     """Of the task, drawn by seed."""
     tuning_items: int = 6
@@ -68,6 +68,10 @@ class Score:
     """Probability per token of unseen code, relative to the base's: exp(loss before - after)."""
     accuracy_kept: float
     """Next-token accuracy on unseen code, relative to the base's."""
+    exact_kept: float
+    """Unseen lines filled in word for word, relative to the base's."""
+    parses_kept: float
+    """Files that parse with an unseen line filled in, relative to the base's."""
     leaking: float
     """Share of the items that come out greedily in some prompt form."""
     leak16: float
@@ -198,7 +202,7 @@ def settings(trial: Trial, updates: int) -> RefreshConfig:
         stops_per_item=trial.method == OURS,
         aims=trial.method == OURS,
         context_tokens=CONTEXT_TOKENS,
-        retain_size=96,
+        retain_size=128,
         seed=trial.seed,
     )
 
@@ -221,13 +225,14 @@ def _run(
     def look(updates: int, is_last: bool) -> None:
         nonlocal measuring
         spent, started = time.monotonic() - began - measuring, time.monotonic()
-        thorough = is_last and trial.part == "test"
-        found = measure(student.model, loaded, task, items, ground, thorough=thorough)
+        depth = "thorough" if trial.part == "test" else "brief"
+        found = measure(student.model, loaded, task, items, ground, depth=depth)
         points.append(Point(trial, updates, is_last, spent / len(items), _score(found)))
         measuring += time.monotonic() - started
 
     def report(done: int, total: int, message: str) -> None:
-        if done in budget.checkpoints and done < config.max_updates:
+        is_between = done in budget.checkpoints and done < config.max_updates
+        if is_between and trial.part == "tuning":
             look(done, False)
 
     try:
