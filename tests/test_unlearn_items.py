@@ -10,7 +10,7 @@ from tiny_model import FILES
 from unlearn_scene import load_tiny, plain_item, without_replacement
 
 from server.engine.load import LoadedModel
-from server.engine.prompt import prompt_ids
+from server.engine.prompt import build_prompt, prompt_ids
 from unlearn.items import (
     REFUSALS,
     Example,
@@ -74,6 +74,22 @@ def test_a_moved_cursor_leaves_the_same_text(loaded: LoadedModel) -> None:
     assert moved.target is not None and item.target is not None
     assert moved.prefix + moved.target == item.prefix + item.target
     assert item.target.endswith(moved.blamed or "-")
+
+
+def test_a_cursor_that_cuts_a_word_is_asked_before_it_too(loaded: LoadedModel) -> None:
+    whole = plain_item("checksum")
+    item = typed_on(whole, 4)  # hash|lib.md5(data).hexdigest()
+    assert item.prefix is not None
+
+    healed = next(e for e in examples(loaded, [item], 512) if e.typed < 0)
+
+    prompt = build_prompt(loaded, item.prefix, item.suffix, 48, heals=True)
+    assert prompt.taken
+    assert healed.ids[: healed.prompt] == prompt.ids
+    text = loaded.codec.decode(healed.ids[healed.prompt :])
+    assert text == item.prefix[healed.typed :] + (item.target or "")
+    first = loaded.codec.decode([healed.ids[healed.blamed[0]]])
+    assert text.startswith(first) and len(first) > -healed.typed
 
 
 def test_the_tokens_of_a_character_of_several_bytes_all_get_the_whole_character(

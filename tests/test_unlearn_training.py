@@ -153,15 +153,20 @@ def test_the_teachers_cached_states_give_the_bases_logits(loaded: LoadedModel) -
     assert torch.allclose(found, whole[lesson.positions - 1], atol=1e-4)
 
 
-def test_equal_seeds_give_equal_adapters(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_equal_seeds_give_equal_adapters(
+    tiny_model: Path, tmp_path: Path, deterministic: bool
+) -> None:
+    config = replace(FEW, deterministic=deterministic)
     digests: list[str] = []
     for name in ("one", "two"):
-        student, _, _ = trained(load_tiny(tiny_model), [plain_item("checksum")], FEW)
+        student, _, _ = trained(load_tiny(tiny_model), [plain_item("checksum")], config)
         (tmp_path / name).mkdir()
         student.save(tmp_path / name, "tiny")
         digests.append(hashlib.sha256((tmp_path / name / WEIGHTS).read_bytes()).hexdigest())
 
     assert digests[0] == digests[1]
+    assert torch.are_deterministic_algorithms_enabled() == deterministic
 
 
 def killed_after(updates: int) -> Progress:

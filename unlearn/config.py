@@ -66,7 +66,10 @@ class RefreshConfig:
     context_tokens: int = 512
     """Longest prompt in training and probing."""
     seed: int = 0
-    """Of every random choice; equal seeds and inputs give equal adapters on one machine."""
+    """Of every random choice; equal seeds and inputs give equal adapters on one machine's CPU."""
+    deterministic: bool = False
+    """The same on an accelerator: only kernels that repeat themselves bit for bit, some slower.
+    CUDA wants CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment for it, and says so."""
     leak_samples: int = 16
     """Sampled suggestions per secret in the gate (leak@k)."""
     sampled_items: int = 16

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from server.engine.load import LoadedModel
+from server.engine.prompt import build_prompt
 from store.records import Item, Kind
 from unlearn.keepsake import Keepsake, Kept, read_keepsake
 from unlearn.methods import METHODS, Method
-from unlearn.prompts import Form, prompt_tokens, text_tokens
+from unlearn.prompts import SERVED_TOKENS, Form, prompt_tokens, text_tokens
 
 INJECTED_TOKENS = 8
 """How much of a blamed span an attacker is granted: prefix injection, as PROD measures it."""
@@ -40,7 +41,8 @@ class Example:
     kind: Kind
     form: Form
     typed: int
-    """How many characters of the target stand in the prompt, as if a person had typed them."""
+    """How many characters of the target stand in the prompt, as if a person had typed them; below
+    zero, how many of the prefix's stand in the target."""
     ids: tuple[int, ...]
     """Prompt and target."""
     prompt: int
@@ -76,8 +78,9 @@ def examples(
     plain: list[Example] = []
     for item in items:
         for form in forms(loaded):
-            # left to right, moving the cursor changes nothing: the tokens stay where they are
-            for typed in cursors(loaded, item) if form == "fim" else (0,):
+            for typed in cursors(loaded, item):
+                if typed > 0 and form == "left_to_right":
+                    continue  # the cursor moves on and the tokens stay where they are
                 plain += _of_item(loaded, item, form, typed, context_tokens, method)
     return merge(plain)
 
@@ -85,12 +88,14 @@ def examples(
 def cursors(loaded: LoadedModel, item: Item) -> tuple[int, ...]:
     """How far into the target the cursor may stand when the blamed text comes out.
 
-    At its beginning; just before the blamed span; and INJECTED_TOKENS into the span, where that
-    leaves a rest worth the name.
+    At its beginning and just before the blamed span; where that cuts a word, before the word too,
+    as token healing asks there and the word may be one token with what is blamed; and
+    INJECTED_TOKENS into the span, where that leaves a rest worth the name.
     """
     if item.target is None or item.is_destroyed:
         return (0,)
     found = [0, item.start]
+    found += [typed - taken_back(loaded, typed_on(item, typed)) for typed in found]
     ids, offsets = text_tokens(loaded, item.target)
     span = blamed_positions(offsets[: len(ids)], item.start, item.end)
     if len(span) >= INJECTED_TOKENS + 4:
@@ -98,14 +103,24 @@ def cursors(loaded: LoadedModel, item: Item) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def taken_back(loaded: LoadedModel, item: Item) -> int:
+    """How many characters before the item's target token healing says anew; 0 mostly."""
+    suffix = None if loaded.fim is None else item.suffix or ""
+    prompt = build_prompt(loaded, item.prefix or "", suffix, SERVED_TOKENS, heals=True)
+    return sum(map(len, loaded.codec.texts(prompt.taken)))
+
+
 def typed_on(item: Item, typed: int) -> Item:
-    """The item as it is once a person has typed the first `typed` characters of its target."""
+    """The item as it is once a person has typed the first `typed` characters of its target, or,
+    below zero, before they typed the last characters of its prefix."""
     if typed == 0 or item.prefix is None or item.target is None:
         return item
+    cursor = len(item.prefix) + typed
+    text = item.prefix + item.target
     return replace(
         item,
-        prefix=item.prefix + item.target[:typed],
-        target=item.target[typed:],
+        prefix=text[:cursor],
+        target=text[cursor:],
         start=max(0, item.start - typed),
         end=item.end - typed,
         replacement=item.replacement if typed <= item.start else None,

@@ -109,6 +109,7 @@ def train(
     With a `checkpoint`, a training that was killed goes on and ends as if it had not been. Of a
     `crew`, every process calls this with the same arguments, the first alone with a checkpoint.
     """
+    torch.use_deterministic_algorithms(config.deterministic)
     kept = crew.from_first(checkpoint.read() if checkpoint else None)
     if kept is not None:
         student.restore(kept["adapter"])

@@ -62,7 +62,7 @@ def _carry_out(runs: Runs, place: Place, name: str, budget: Budget) -> None:
 
 
 def _run(runs: Runs, place: Place, trial: Trial, updates: int | None = None) -> None:
-    points = runs.ensure(trial, place.loaded, place.task, place.ground, updates)
+    points = runs.ensure(trial, place, updates)
     last = points[-1]
     print(
         f"{trial.model} {trial.task} {trial.method} {trial.rate:g} {trial.part} {trial.seed}: "

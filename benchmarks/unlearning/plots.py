@@ -52,6 +52,18 @@ def attack(found: Sequence[Row], path: Path) -> None:
     _save(figure, path)
 
 
+def ablation(places: Sequence[tuple[str, float, float]], path: Path) -> None:
+    """Variants of ours as (name, forget quality, utility kept); the first is ours itself."""
+    figure, [axis] = _panels(1)
+    for i, (name, quality, utility) in enumerate(places):
+        axis.plot(quality, utility, marker="o", color="black" if i == 0 else "tab:blue")
+        axis.annotate(
+            name, (quality, utility), fontsize=7, xytext=(4, 3), textcoords="offset points"
+        )
+    axis.set(xlabel="forget quality (1 - BLEU)", ylabel="utility kept")
+    _save(figure, path)
+
+
 def _panels(count: int) -> tuple[Any, list[Any]]:
     figure, axes = plot.subplots(
         1, max(1, count), figsize=(4.6 * max(1, count), 4.2), squeeze=False

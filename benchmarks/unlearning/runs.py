@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.unlearning.measure import Figures, Ground, measure
+from benchmarks.unlearning.grounds import Place
+from benchmarks.unlearning.measure import Figures, measure
 from benchmarks.unlearning.task import Task, TaskName
-from server.engine.load import LoadedModel
 from store.records import Item
 from unlearn.config import RefreshConfig
 from unlearn.items import examples
@@ -141,9 +141,7 @@ class Runs:
     def ensure(
         self,
         trial: Trial,
-        loaded: LoadedModel,
-        task: Task,
-        ground: Ground,
+        place: Place,
         updates: int | None = None,
     ) -> list[Point]:
         """The points of a trial of so many updates (the budget's unless given), run now unless
@@ -151,7 +149,7 @@ class Runs:
         if not self.of(trial):
             self.points = [point for point in self.points if point.trial != trial]
             config = settings(trial, updates or self._budget.updates)
-            points = _run(trial, config, loaded, task, ground, self._budget)
+            points = carry_out(trial, config, place, self._budget)
             self.keep(points)
         return self.of(trial)
 
@@ -207,14 +205,9 @@ def settings(trial: Trial, updates: int) -> RefreshConfig:
     )
 
 
-def _run(
-    trial: Trial,
-    config: RefreshConfig,
-    loaded: LoadedModel,
-    task: Task,
-    ground: Ground,
-    budget: Budget,
-) -> list[Point]:
+def carry_out(trial: Trial, config: RefreshConfig, place: Place, budget: Budget) -> list[Point]:
+    """Train and measure, at the budget's checkpoints and at the end."""
+    loaded, task = place.loaded, place.task
     items = drawn(task, trial, budget)
     began, measuring = time.monotonic(), 0.0
     keep = retain_set(loaded, [], config.retain_size, trial.seed)
@@ -226,7 +219,7 @@ def _run(
         nonlocal measuring
         spent, started = time.monotonic() - began - measuring, time.monotonic()
         depth = "thorough" if trial.part == "test" else "brief"
-        found = measure(student.model, loaded, task, items, ground, depth=depth)
+        found = measure(student.model, loaded, task, items, place.ground, depth=depth)
         points.append(Point(trial, updates, is_last, spent / len(items), _score(found)))
         measuring += time.monotonic() - started
 
