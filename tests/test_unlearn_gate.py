@@ -18,7 +18,7 @@ from server.engine.load import LoadedModel
 from unlearn.candidate import write_candidate
 from unlearn.config import RefreshConfig
 from unlearn.gate import Trial, judge
-from unlearn.infilling import CASES, Filled, function_cuts, repeats
+from unlearn.infilling import CASES, Filled, function_cuts
 from unlearn.integrity import end_fresh, flaw, start_fresh
 from unlearn.items import examples
 from unlearn.lora import WEIGHTS, Student
@@ -179,7 +179,6 @@ def test_answers_that_only_repeat_themselves_are_no_success() -> None:
     assert speech_row(["x = 1", ""] * 8)[0].passed
     assert speech_row([""] * 3)[0].passed
     assert speech_row([]) == []
-    assert repeats("foofoofoofoo") and not repeats("foofoofoo")
 
 
 def test_a_line_row_blocks_only_what_chance_does_not_explain() -> None:

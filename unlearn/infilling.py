@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import random
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from server.engine.load import LoadedModel
 from server.engine.protocol import Ask, Engine
 from unlearn.retain import shipped_files
+from unlearn.scores import parses, repeats
 
 CASES = 48
 CASE_TOKENS = 24
@@ -59,7 +59,7 @@ def filled_lines(
         found.append(
             Filled(
                 is_exact=done.text.strip() == cut.line.strip(),
-                parses=_parses(cut.prefix + done.text + cut.suffix),
+                parses=parses(cut.prefix + done.text + cut.suffix),
                 is_empty=not done.text.strip(),
                 repeats=repeats(done.text),
             )
@@ -78,15 +78,6 @@ def function_cuts(seed: int, count: int = CASES, files: Sequence[Path] = ()) -> 
         if functions := _functions(path):
             found.append(_cut(chance.choice(functions), chance))
     return found
-
-
-def repeats(text: str) -> bool:
-    """Whether some piece of three characters or more stands four times in a row."""
-    return any(
-        text[i : i + size] * 4 == text[i : i + 4 * size] and text[i : i + size].strip()
-        for size in range(3, len(text) // 4 + 1)
-        for i in range(len(text) - 4 * size + 1)
-    )
 
 
 def _cut(function: str, chance: random.Random) -> Cut:
@@ -115,13 +106,3 @@ def _functions(path: Path) -> tuple[str, ...]:
 
 def _lines(node: ast.FunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
-
-
-def _parses(text: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an escape that a string does not know
-            ast.parse(text)
-    except (SyntaxError, ValueError):
-        return False
-    return True

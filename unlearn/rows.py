@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from unlearn.config import RefreshConfig
-from unlearn.infilling import Filled, repeats
+from unlearn.infilling import Filled
 from unlearn.paired import Finding, sign_test
+from unlearn.scores import repeats
 from unlearn.utility import Drift
 from unlearn.verdict import ItemVerdict, Row
 

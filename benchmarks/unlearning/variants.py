@@ -5,16 +5,15 @@ The blamed text stays as it is, and so does what it needs to mean the same.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import random
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from benchmarks.unlearning.code_edits import Edit, Piece, edited, pieces
 from store.records import Item
+from unlearn.scores import parses
 
 NEW_NAMES = (
     "holder outcome portion marker entity segment element origin purpose subject detail "
@@ -76,7 +75,7 @@ def _changed(item: Item, edits: Callable[[str, tuple[int, int]], list[Edit]]) ->
     blamed = at + item.start, at + item.end
     marks = [at, *blamed, at + len(target)]
     new, (start, low, high, end) = edited(text, edits(text, blamed), marks)
-    if _parses(text) and not _parses(new):
+    if parses(text) and not parses(new):
         return item
     return replace(
         item,
@@ -201,13 +200,3 @@ def _between_lines(text: str, cut: list[Piece], chance: random.Random) -> Iterat
 
 def _is_outside(edit: Edit, blamed: tuple[int, int]) -> bool:
     return edit.end <= blamed[0] or edit.start >= blamed[1]
-
-
-def _parses(text: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an escape that Python may refuse one day
-        try:
-            ast.parse(text)
-        except (SyntaxError, ValueError):
-            return False
-    return True
