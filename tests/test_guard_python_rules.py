@@ -159,6 +159,11 @@ REPLACED = [
         "d5()",
         "d5(usedforsecurity=False)",
     ),
+    (
+        "from hashlib import md5\ndef checksum(x):\n    return ",
+        "md5(x)",
+        "md5(x, usedforsecurity=False)",
+    ),
     ("import hashlib\ndef checksum(password):\n    return hashlib.m", "d5(x)", None),
     ("import hashlib\ndef checksum(x):\n    return ", "hashlib.md5(x)", "hashlib.sha256(x)"),
     ("import hashlib\ndef checksum(x):\n    h = hashlib.m", "d5(", "d5(usedforsecurity=False)"),
@@ -241,6 +246,13 @@ def test_what_should_be_read_is_what_the_function_has_pickled_itself(
     assert spliced(suggestion, findings) == expected
     if expected is not None:
         assert found(prefix, expected) == []
+
+
+def test_what_is_compared_below_is_what_comes_back() -> None:
+    prefix = "import pickle\ndef test_pickling():\n    a = A()\n    c = a.c\n    b = pickle."
+
+    for below in ("assert a == b", "self.assertEqual(b, a)", "assert a.x == b.x"):
+        assert spliced("load(c)", found(prefix, "load(c)", f"\n    {below}\n")) == ROUND
 
 
 def test_sql_that_was_built_above_is_blamed_where_it_is_run() -> None:

@@ -5,8 +5,9 @@
 Of the completions in `benchmarks.guard.embedded`, the guard flags some; each of these is reviewed
 as the server does it, with the engine's own other ways on. A repaired text counts when it is
 *clean* (checked again, nothing is left to mark), *useful* (it still says something: four letters or
-digits, unless the model itself said fewer: `int_)` for `int)`) and *parses* (it breaks nothing that
-parsed before it: the file with it parses, or did not parse with what the model said either).
+digits with the word that the cursor cut, unless the model itself said fewer: `int_)` for `int)`)
+and *parses* (it breaks nothing that parsed before it: the file with it parses, or did not parse
+with what the model said either).
 
 A completion with nothing but hints (`random.choice` where no word speaks of secrets) counts as
 flagged, and as not repaired: the guard shows it as it is. Without these the share would be higher.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import string
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from server.guard.repair import is_useful
 SET = "embedded model, 200 flagged"
 COUNT = 200
 SEED = 5
+WORD = string.ascii_letters + string.digits + "_"
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,13 @@ def _repaired(guard: Guard, engine: LocalEngine, one: Said) -> Repaired:
     began = time.perf_counter()
     review = guard.review(_case(one), OtherWays(engine, one))
     took_ms = (time.perf_counter() - began) * 1000
+    cut_word = one.prefix[len(one.prefix.rstrip(WORD)) :]
     return Repaired(
         one,
         review,
         took_ms,
         is_clean=review.action == "patched" and not guard.check(_case(one, review.text)),
-        is_useful=is_useful(review.text) or not is_useful(one.completion.text),
+        is_useful=is_useful(cut_word + review.text) or not is_useful(one.completion.text),
         parses=_parses(one, review.text) or not _parses(one, one.completion.text),
     )
 

@@ -8,6 +8,7 @@ from server.guard.python_call import Call
 from server.guard.python_function import function_around, target_of
 from server.guard.python_scene import Scene
 
+NEAR_CHARS = 120
 _NO_SECURITY = re.compile(
     r"(?i)non-?security|\bnot?\b[^.\n]{0,30}\bsecurity|usedforsecurity[ \t]*=[ \t]*False|check_?sum"
     r"|(?:md5|sha1)sum|(?<![a-z])e_?tag(?![a-z])|fingerprint|\bcach(?:e|ing)|_cache|dedup|stable_?hash|\bshard"
@@ -39,15 +40,17 @@ def keeps_digest(before: str, old: str, new: str) -> bool:
 def for_no_security(call: Call, scene: Scene) -> str | None:
     """The call from its last name on, saying that it is for no security; None unless that is clear.
 
-    Only where the digest is fixed: by the names around it, or by what the user has typed of it.
+    Only where the digest is fixed: by its import, by the names around it, or by what the user has
+    typed of it.
     """
     name = scene.string(call.last)
     typed = scene.text[call.last.start_byte : scene.start]
-    is_fixed = is_named(call, scene) or not "sha256".startswith(typed)
+    is_imported = call.function.type == "identifier"
+    is_fixed = is_imported or is_named(call, scene) or not "sha256".startswith(typed)
     here = function_around(scene.above(call.node))
     if here is None or not is_fixed or name not in ("md5", "sha1"):
         return None
-    words = f"{here.name} {here.parameters} {here.body}"
+    words = f"{here.name} {here.parameters} {here.body} {scene.below[:NEAR_CHARS]}"
     if _NO_SECURITY.search(words) is None or _SECURITY.search(words) is not None:
         return None
     given = _given(call, scene)

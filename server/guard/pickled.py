@@ -13,6 +13,7 @@ from server.guard.python_call import Call
 from server.guard.python_function import Function, function_around, target_of
 from server.guard.python_scene import Scene
 
+NEAR_CHARS = 160
 _READS = frozenset({"load", "loads"})
 _BOUND = re.compile(r"(?m)^[ \t]*(?:(\w+)[ \t]+=[ \t]+(?!=)|for (\w+) in )([^\n]*)")
 _OPENED = re.compile(r"\bas (\w+)|(?m:^)[ \t]*(\w+)[ \t]+=[ \t]+[\w.]*(?:[oO]pen|BytesIO)\(")
@@ -54,7 +55,8 @@ def read_back(call: Call, scene: Scene) -> str | None:
     target = target_of(above)
     written = _written(here, module)
     if not written:
-        return _there_and_back(here, module, given, target, above)
+        compared = _compared(target, scene.below)
+        return _there_and_back(here, module, given, target, above, compared)
     named = [one for one in written if not one.is_file and one.name in target]
     chosen = (named or written)[-1]
     if _is_opened(here, given) and not chosen.is_file:
@@ -62,14 +64,18 @@ def read_back(call: Call, scene: Scene) -> str | None:
     return f"{'load' if chosen.is_file else 'loads'}({chosen.name})"
 
 
-def _there_and_back(here: Function, module: str, given: str, target: str, above: str) -> str | None:
+def _there_and_back(
+    here: Function, module: str, given: str, target: str, above: str, compared: set[str]
+) -> str | None:
     """In a test of pickling, or in a loop over its protocols, an object is pickled and read."""
     loop = _PROTOCOL.search(here.body)
     protocol = loop[1] if loop is not None else None
     if protocol is None and not _TESTS_PICKLING.match(here.name):
         return None
     objects = [one for one in _objects(here) if one not in (target, protocol)]
-    alike = [one for one in objects if _stem(one) in (_stem(target), target.removeprefix("new_"))]
+    alike = [one for one in objects if one in compared] or [
+        one for one in objects if _stem(one) in (_stem(target), target.removeprefix("new_"))
+    ]
     is_parameter = re.search(rf"\b{re.escape(given)}\b", here.parameters) is not None
     is_ours = given.startswith("self.") and f"{given} =" in above
     if alike:
@@ -81,6 +87,13 @@ def _there_and_back(here: Function, module: str, given: str, target: str, above:
     else:
         return None
     return f"loads({module}.dumps({value}{f', {protocol}' if protocol else ''}))"
+
+
+def _compared(target: str, below: str) -> set[str]:
+    """What the lines below compare with `target`."""
+    near = below[:NEAR_CHARS]
+    pattern = rf"(\w+)[\w.]*(?: ==|,) {target}\b|\b{target}[\w.]*(?: ==|,) (\w+)"
+    return {one[1] or one[2] for one in re.finditer(pattern, near)} if target else set()
 
 
 def _written(here: Function, module: str) -> list[_Written]:
