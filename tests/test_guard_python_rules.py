@@ -248,6 +248,13 @@ def test_what_should_be_read_is_what_the_function_has_pickled_itself(
         assert found(prefix, expected) == []
 
 
+@pytest.mark.parametrize("typed", ["b = pickle.loads(", "b = hashlib.md5("])
+def test_a_name_that_the_user_has_typed_is_not_blamed_on_the_argument(typed: str) -> None:
+    prefix = f"import hashlib, pickle\ndef checksum(a):\n    data = pickle.dumps(a)\n    {typed}"
+
+    assert found(prefix, "a)") == []
+
+
 def test_what_is_compared_below_is_what_comes_back() -> None:
     prefix = "import pickle\ndef test_pickling():\n    a = A()\n    c = a.c\n    b = pickle."
 

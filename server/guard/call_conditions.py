@@ -157,7 +157,7 @@ def _unpickled(call: Call, scene: Scene) -> Sequence[Blame]:
     if any(map(_PICKLED.match, sources)):
         return ()
     instead = read_back(call, scene)
-    if instead is not None:
+    if instead is not None and call.last.end_byte > scene.start:
         return (Blame(call.last.start_byte, call.node.end_byte, instead),)
     return (at(call.function),)
 
@@ -186,7 +186,7 @@ def weak_hash(call: Call, scene: Scene) -> Sequence[Blame]:
     if is_false(call.keywords.get("usedforsecurity"), scene):
         return ()
     instead = for_no_security(call, scene)
-    if instead is not None:
+    if instead is not None and call.last.end_byte > scene.start:
         end = min(call.node.end_byte, max(scene.end, call.last.end_byte))
         return (Blame(call.last.start_byte, end, instead),)
     return (at(call.last),)
