@@ -109,6 +109,7 @@ FINE = [
     ("import subprocess\n", "subprocess.run(['sh', '-c', 'ls'])"),
     ("import pickle\n", "pickle.loads(pickle.dumps(x))"),
     ("import pickle\nheld = pickle.dumps(x)\n", "pickle.loads(held)"),
+    ("import pickle\ndef f(g):\n    pickle.dump([1, g], g)\n    ", "x = pickle.load(g)"),
     ("import hashlib\n", "hashlib.md5(x, usedforsecurity=False)"),
     ("import hashlib\n", "hashlib.new('sha256')"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.CSafeLoader)"),
@@ -142,6 +143,30 @@ REPLACED = [
     ("import hashlib\nhashlib.s", "ha1(x)", "ha256(x)"),
     ("import hashlib\nhashlib.m", "d5(x)", None),
     ("from hashlib import md5\n", "md5(x)", None),
+    ("import hashlib\n", "md5_digest = hashlib.md5(x)", None),
+    (
+        "import hashlib\ndef etag_md5(x):\n    return ",
+        "hashlib.md5(x)",
+        "hashlib.md5(x, usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef etag_md5():\n    return ",
+        "hashlib.md5('é'.encode())",
+        "hashlib.md5('é'.encode(), usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef checksum(x):\n    return hashlib.m",
+        "d5()",
+        "d5(usedforsecurity=False)",
+    ),
+    (
+        "from hashlib import md5\ndef checksum(x):\n    return ",
+        "md5(x)",
+        "md5(x, usedforsecurity=False)",
+    ),
+    ("import hashlib\ndef checksum(password):\n    return hashlib.m", "d5(x)", None),
+    ("import hashlib\ndef checksum(x):\n    return ", "hashlib.md5(x)", "hashlib.sha256(x)"),
+    ("import hashlib\ndef checksum(x):\n    h = hashlib.m", "d5(", "d5(usedforsecurity=False)"),
     ("import yaml\n", "yaml.load(f)", "yaml.safe_load(f)"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.Loader)", "yaml.load(f, Loader=yaml.SafeLoader)"),
     ("import requests\n", "requests.get(u, verify=False)", "requests.get(u, verify=True)"),
@@ -171,6 +196,70 @@ def test_a_replacement_is_a_safe_call_that_the_imports_allow(
     assert text == expected
     if text is not None:
         assert found(prefix, text) == []
+
+
+DUMPED = "import pickle\n\ndef f(a, sock, path):\n    data = pickle.dumps(a)\n"
+LOOP = "    for proto in range(pickle.HIGHEST_PROTOCOL + 1):\n        "
+ROUND = "loads(pickle.dumps(a))"
+READ_BACK = [
+    (f"{DUMPED}    b = pickle.", "load(a, 1)", "loads(data)"),
+    (f"{DUMPED}    b = pickle.lo", "ad(a)", "ads(data)"),
+    (f"{DUMPED}    more = pickle.dumps(path)\n    new_data = pickle.", "load(x)", "loads(data)"),
+    (f"{DUMPED}    data = sock.recv(9)\n    b = pickle.", "loads(data)", None),
+    (f"{DUMPED}    with open(path) as file:\n        b = pickle.", "load(file)", None),
+    (f"{DUMPED}\ndef g(x):\n    b = pickle.", "load(x)", None),
+    (
+        "import pickle\ndef f(path, a):\n    g = open(path, 'wb')\n    pickle.dump((a, 1), g)\n"
+        "    with open(path, 'rb') as g:\n        b = pickle.",
+        "load(a)",
+        "load(g)",
+    ),
+    ("import pickle\ndef test_pickling():\n    a = A()\n    b = pickle.", "load(a)", ROUND),
+    ("import pickle\ndef test_pickling(a):\n    b = pickle.", "load(a, 2)", ROUND),
+    (
+        "import pickle\ndef test_pickling():\n    a = A()\n    c = 1\n    a2 = pickle.",
+        "load(c)",
+        ROUND,
+    ),
+    (
+        "import pickle\ndef test_pickling(path):\n    a = open(path)\n    b = pickle.",
+        "load(a)",
+        None,
+    ),
+    ("import pickle\ndef test_reading(a):\n    b = pickle.", "load(a)", None),
+    (
+        f"import pickle\ndef f(a):\n    c = A(a)\n{LOOP}b = pickle.",
+        "load(x)",
+        "loads(pickle.dumps(c, proto))",
+    ),
+    ("import pickle\na = A()\nb = pickle.", "load(a)", None),
+]
+
+
+@pytest.mark.parametrize(("prefix", "suggestion", "expected"), READ_BACK)
+def test_what_should_be_read_is_what_the_function_has_pickled_itself(
+    prefix: str, suggestion: str, expected: str | None
+) -> None:
+    findings = found(prefix, suggestion)
+
+    assert [one.rule for one in findings] == ["S301"]
+    assert spliced(suggestion, findings) == expected
+    if expected is not None:
+        assert found(prefix, expected) == []
+
+
+@pytest.mark.parametrize("typed", ["b = pickle.loads(", "b = hashlib.md5("])
+def test_a_name_that_the_user_has_typed_is_not_blamed_on_the_argument(typed: str) -> None:
+    prefix = f"import hashlib, pickle\ndef checksum(a):\n    data = pickle.dumps(a)\n    {typed}"
+
+    assert found(prefix, "a)") == []
+
+
+def test_what_is_compared_below_is_what_comes_back() -> None:
+    prefix = "import pickle\ndef test_pickling():\n    a = A()\n    c = a.c\n    b = pickle."
+
+    for below in ("assert a == b", "self.assertEqual(b, a)", "assert a.x == b.x"):
+        assert spliced("load(c)", found(prefix, "load(c)", f"\n    {below}\n")) == ROUND
 
 
 def test_sql_that_was_built_above_is_blamed_where_it_is_run() -> None:

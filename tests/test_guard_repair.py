@@ -19,6 +19,7 @@ from server.guard.finding import Case, Finding
 from server.guard.guard import Guard
 from server.guard.real_names import says_real_names
 from server.guard.repair import Limits, repair
+from server.guard.sound import is_sound
 from server.turns import Turn
 
 PREFIX, SAID, SUFFIX = FILES["load"]
@@ -74,7 +75,6 @@ def test_a_way_on_that_breaks_the_syntax_is_not_taken() -> None:
         "x = bad()",
         finding("x = bad()", "bad"),
         must_go=lambda one: True,
-        may_cut=False,
         check=lambda text: finding(text, "bad"),
         is_sound=lambda text: text.count("(") == text.count(")"),
         again=lambda text, offset, deadline: next(answers),
@@ -95,7 +95,6 @@ def test_no_more_ways_are_asked_for_than_are_allowed() -> None:
         "x = bad()",
         finding("x = bad()", "bad"),
         must_go=lambda one: True,
-        may_cut=False,
         check=lambda text: finding(text, "bad"),
         is_sound=lambda text: False,
         again=again,
@@ -115,7 +114,6 @@ def test_the_time_of_a_repair_is_one_for_all_its_steps() -> None:
         "bad",
         finding("bad", "bad"),
         must_go=lambda one: True,
-        may_cut=False,
         check=lambda text: finding(text, "bad"),
         is_sound=lambda text: True,
         again=again,
@@ -147,6 +145,9 @@ def test_a_guard_whose_python_does_not_start_still_checks_and_says_so(tmp_path: 
         ("hashlib.s", "ha256(x)", True),
         ("hashlib.", "sha257(x)", False),
         ("hashlib.m", "anager(", False),
+        ("hashlib.m", "(x)", False),  # the user's word is not gone on with
+        ("hashlib.sha256", "(x)", True),
+        ("hashlib.", " nothing", False),
         ("hashlib.", "sha", True),  # cut off
         ("hashlib.", "shb", False),
         ("hashlib.", "__name__", True),
@@ -154,9 +155,56 @@ def test_a_guard_whose_python_does_not_start_still_checks_and_says_so(tmp_path: 
         ("numpy.", "nonsense(x)", True),  # only what the standard library's stubs tell
         ("h.", "sha257(x)", False),
         ("z = 1\n", "import pickle\npickle.copy(z)", False),
+        ("", "json.loads(z)", False),  # nobody imports it
+        ("from json import loads\n", "json.loads(z)", False),
+        ("json = mine\n", "json.loads(z)", True),
     ],
 )
 def test_a_new_decode_says_only_names_that_exist(typed: str, said: str, expected: bool) -> None:
     before = "import hashlib, numpy\nimport hashlib as h\n\ny = hashlib.nowhere\n" + typed
 
     assert says_real_names(before, said) is expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "said", "other", "expected"),
+    [
+        ("call(cmd, shell=", "True)", "False)", True),
+        ("call(cmd, shell=", "True)", "float)", False),
+        ("call(cmd, shell=T", "rue)", ".x)", False),
+        ("call(cmd, shell=", "True)", "True)", True),
+        ("x = pickle.", "load(f)", "dumps(f)", False),
+        ("x = pickle.", "load(f)", "loads(pickle.dumps(f))", True),
+        ("x = ", "load(f)", "read_all(f)", False),
+        ("x = ", "load(f)", "open(f)", True),
+        ("call(\n    ", "os.system(x)", "# none", False),
+        ("", "# os.system(x)", "# none", True),
+        ("", "from distutils.version import V", "from io import BytesIO", False),
+        ("", "from distutils.version import V", "from distutils.util import x", True),
+        ("md5_digest = hashlib.", "md5(x)", "sha256(x)", False),
+        ("digest = hashlib.", "md5(x)", "sha256(x)", True),
+        ("x = ", "load(f)", "= call(f)", False),
+    ],
+)
+def test_another_way_on_is_sound_only_if_it_makes_sense_there(
+    typed: str, said: str, other: str, expected: bool
+) -> None:
+    prefix = f"import hashlib, pickle, os\nfrom subprocess import call\n\n{typed}"
+
+    assert is_sound(Case(prefix, said, "\n", "python"), other) is expected
+
+
+def test_what_is_kept_of_a_text_ends_with_a_whole_statement() -> None:
+    text = "total = 1\nb = open_it(\n    c,\n    bad(),\n)\n"
+
+    done = repair(
+        text,
+        finding(text, "bad"),
+        must_go=lambda one: True,
+        check=lambda text: finding(text, "bad"),
+        is_sound=lambda text: True,
+        again=None,
+        limits=Limits(3, 1000),
+    )
+
+    assert done is not None and (done.text, done.step) == ("total = 1", "cut")

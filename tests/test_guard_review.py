@@ -87,11 +87,31 @@ def test_the_engine_is_asked_for_another_way_from_the_span_on(guard: Guard) -> N
         asked.append((text, offset))
         return "return json.load(file)"
 
-    review = guard.review(case("load"), again)
+    prefix, said, suffix = FILES["load"]
+
+    review = guard.review(Case(f"import json\n{prefix}", said, suffix, "python"), again)
 
     assert asked == [("return pickle.load(file)", len("return "))]
     assert (review.text, review.action) == ("return json.load(file)", "patched")
     assert [one.rule for one in review.findings] == ["S301"]
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        "return json.load(file)",  # nobody imports it
+        "return pickle.dump(file)",
+        "return unpickled(file)",
+        "return pickle. noqa(file)",
+        "# nothing to load",
+    ],
+)
+def test_a_new_decode_that_is_clean_by_being_senseless_is_not_taken(
+    guard: Guard, instead: str
+) -> None:
+    review = guard.review(case("load"), lambda text, offset, deadline: instead)
+
+    assert (review.text, review.action) == (FILES["load"][1], "warned")
 
 
 def test_a_new_decode_is_checked_again_and_the_tries_are_bounded(guard: Guard) -> None:
@@ -111,12 +131,20 @@ def test_a_secret_is_cut_off_when_whole_lines_stand_before_it(guard: Guard) -> N
     assert (review.text, review.action) == ("client = Client()", "patched")
 
 
+def test_the_lines_before_what_cannot_be_repaired_are_kept(guard: Guard) -> None:
+    suggestion = "hashlib.md5(path)\nprint(\n    x,\n    pickle.load(path),\n)\n"
+
+    review = guard.review(Case("import hashlib, pickle\nx = ", suggestion, "", "python"))
+
+    assert (review.text, review.action) == ("hashlib.sha256(path)", "patched")
+
+
 def test_what_is_only_warned_about_is_marked_in_the_text_that_is_shown(guard: Guard) -> None:
-    suggestion = f'KEY = "{SECRET}"\nx = pickle.loads(KEY)\n'
+    suggestion = f'x = pickle.loads(read(key="{SECRET}"))\n'
 
     review = guard.review(Case("import os, pickle\n", suggestion, "", "python"))
 
-    assert review.text == 'KEY = os.environ["KEY"]\nx = pickle.loads(KEY)\n'
+    assert review.text == 'x = pickle.loads(read(key=os.environ["KEY"]))\n'
     assert review.action == "patched"
     assert [review.text[m.start : m.end] for m in review.marks] == ["pickle.loads"]
 

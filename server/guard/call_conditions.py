@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from tree_sitter import Node
 
+from server.guard.digest_use import for_no_security
+from server.guard.pickled import is_own, read_back
 from server.guard.python_call import Blame, Call, at, at_keyword
 from server.guard.python_scene import Scene
 from server.guard.taint import made
@@ -146,13 +148,18 @@ def _shell_list(call: Call, scene: Scene) -> Sequence[Blame]:
 def _unpickled(call: Call, scene: Scene) -> Sequence[Blame]:
     """Not what the same function has just pickled."""
     data = call.argument(0, "file", "data", "filename")
-    if data is None:
-        return (at(call.function),)
-    sources = [scene.string(data)]
-    if data.type == "identifier":
+    sources = [scene.string(data)] if data is not None else []
+    if data is not None and data.type == "identifier":
         above = scene.assigned(sources[0], data)[-1:]
         sources += [scene.string(one.child_by_field_name("right") or one) for one in above]
-    return () if any(map(_PICKLED.match, sources)) else (at(call.function),)
+        if is_own(call, sources[0], scene):
+            return ()
+    if any(map(_PICKLED.match, sources)):
+        return ()
+    instead = read_back(call, scene)
+    if instead is not None and call.last.end_byte > scene.start:
+        return (Blame(call.last.start_byte, call.node.end_byte, instead),)
+    return (at(call.function),)
 
 
 def _yaml(call: Call, scene: Scene) -> Sequence[Blame]:
@@ -176,7 +183,13 @@ def _yaml(call: Call, scene: Scene) -> Sequence[Blame]:
 
 def weak_hash(call: Call, scene: Scene) -> Sequence[Blame]:
     """Used for security, as far as the call says."""
-    return () if is_false(call.keywords.get("usedforsecurity"), scene) else (at(call.last),)
+    if is_false(call.keywords.get("usedforsecurity"), scene):
+        return ()
+    instead = for_no_security(call, scene)
+    if instead is not None and call.last.end_byte > scene.start:
+        end = min(call.node.end_byte, max(scene.end, call.last.end_byte))
+        return (Blame(call.last.start_byte, end, instead),)
+    return (at(call.last),)
 
 
 def _wildcard(call: Call, scene: Scene) -> Sequence[Blame]:

@@ -8,12 +8,9 @@ from functools import partial
 from server.guard.config import WARNED_WHEN_NOT_REPAIRED, GuardConfig
 from server.guard.errors import DetectorFailed
 from server.guard.finding import Case, Finding, Redecode, Review
-from server.guard.fragment import closing, parses
-from server.guard.languages import family
-from server.guard.real_names import says_real_names
 from server.guard.repair import Check, Limits, Repair, repair
+from server.guard.sound import is_sound
 
-MOST_PARSED_CHARS = 20_000
 _DONE = {
     "replaced": "Replaced a part",
     "decoded": "Decoded again",
@@ -46,24 +43,23 @@ def acted(
     wanted = [one for one in findings if _must_be_repaired(config, one)]
     strict = [one for one in findings if _must_not_be_shown(config, one)]
 
-    def repaired(must_go: Callable[[Finding], bool], *, may_cut: bool) -> Repair | None:
+    def repaired(must_go: Callable[[Finding], bool]) -> Repair | None:
         if not any(map(must_go, findings)):
             return None
         return repair(
             case.suggestion,
             findings,
             must_go=must_go,
-            may_cut=may_cut,
             check=check,
-            is_sound=partial(_is_sound, case, _parses(case, case.suggestion)),
+            is_sound=partial(is_sound, case),
             again=again,
             limits=Limits(config.redecode_tries, config.repair_ms),
         )
 
-    done = repaired(lambda one: _must_be_repaired(config, one), may_cut=bool(strict))
+    done = repaired(lambda one: _must_be_repaired(config, one))
     if done is None and strict:
         # What is only warned about may stay, if the rest goes.
-        done = repaired(lambda one: _must_not_be_shown(config, one), may_cut=True)
+        done = repaired(lambda one: _must_not_be_shown(config, one))
         if done is None:
             return Review("", "blocked", tuple(findings), _reason("Blocked", strict))
     if done is not None and done.text != case.suggestion:
@@ -82,22 +78,6 @@ def acted_late(config: GuardConfig, case: Case, findings: Sequence[Finding]) -> 
         return Review("", "blocked", tuple(findings), _reason("Taken back", wrong))
     marks = tuple(findings)
     return Review(case.suggestion, "warned", marks, _reason("Warned", findings), marks)
-
-
-def _is_sound(case: Case, must_parse: bool, text: str) -> bool:
-    if must_parse and not _parses(case, text):
-        return False
-    return family(case.language) != "python" or says_real_names(case.prefix, text)
-
-
-def _parses(case: Case, text: str) -> bool:
-    """Whether the file up to the suggestion's last line is syntax; what we cannot read is."""
-    if family(case.language) != "python" or len(text) > MOST_PARSED_CHARS:
-        return True
-    before = case.prefix[-MOST_PARSED_CHARS:]
-    whole = before[before.find("\n") + 1 if len(before) < len(case.prefix) else 0 :]
-    whole += text + case.suffix[:500].split("\n", 1)[0]
-    return parses(whole + closing(whole))
 
 
 def _must_be_repaired(config: GuardConfig, found: Finding) -> bool:

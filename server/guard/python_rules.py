@@ -19,6 +19,7 @@ from tree_sitter import Node
 from server.guard.built_sql import RUNS as SQL_FUNCTIONS
 from server.guard.built_sql import run_sql, written_sql
 from server.guard.call_conditions import CONDITIONS, Condition, is_false, literal_text, shell
+from server.guard.digest_use import is_named
 from server.guard.errors import OutOfTime
 from server.guard.finding import Case, Finding, Severity
 from server.guard.python_call import Blame, Call, at, at_keyword, taken_apart
@@ -149,9 +150,10 @@ def _by_table(rule: CallRule, call: Call, path: str, scene: Scene) -> Iterator[F
         return
     if rule.keyword is not None:
         blames = [replace(blames[0], replacement=rule.keyword)]
-    elif path in rule.last and scene.string(call.last) == path.rsplit(".", 1)[1]:
-        is_attribute = call.function.type == "attribute"
-        blames = [at(call.last, rule.last[path] if is_attribute else None)]
+    elif path in rule.last and blames[0].replacement is None:
+        is_written = scene.string(call.last) == path.rsplit(".", 1)[1]
+        if is_written and call.function.type == "attribute" and not is_named(call, scene):
+            blames = [at(call.last, rule.last[path])]
     elif rule.rule == "S307" and call.function.type == "identifier":
         blames = [_literal_eval(call, blames[0], scene), *blames[1:]]
     yield from _finding(scene, blames, rule.rule, rule.cwe, rule.severity, rule.message)

@@ -51,6 +51,8 @@ class Scene:
     """What has been spent on the value at hand; see `taint`."""
     defines: str = ""
     """Where else to look for what a name is."""
+    source: str = ""
+    """The user's text and the suggestion behind it, letter for letter."""
     _assigned: dict[str, list[Node]] | None = field(default=None, repr=False)
 
     def string(self, node: Node) -> str:
@@ -63,6 +65,19 @@ class Scene:
         cursor.set_byte_range(self.start, self.end)
         found = cursor.captures(self.root).get("found", [])
         return [one for one in found if one.start_byte < self.end and one.end_byte > self.start]
+
+    def above(self, node: Node) -> str:
+        """The source before a node, also where the tree does not hold it."""
+        return self.source[: self._place(node.start_byte)]
+
+    def written(self, start: int, end: int) -> str:
+        """What is written at [start, end) of the tree."""
+        return self.source[self._place(start) : self._place(end)]
+
+    @property
+    def below(self) -> str:
+        """What the user has behind the suggestion."""
+        return (self.defines or self.text)[len(self.source) :]
 
     def dotted(self, node: Node) -> str | None:
         """`a.b.c` where the node is a name or an attribute of one."""
@@ -99,6 +114,10 @@ class Scene:
         here = _scope(node)
         return [one for one in above[-MOST_ASSIGNMENTS:] if _scope(one) in (here, None)]
 
+    def _place(self, offset: int) -> int:
+        """Where a place of the tree is in the source."""
+        return len(self.source) - self.end + offset
+
     def _is_local(self, name: str, *, has_dot: bool) -> bool:
         """Whether the text itself defines `name`, so that it is no module or builtin."""
         if not has_dot:
@@ -131,7 +150,7 @@ def scenes(case: Case) -> Iterator[Scene]:
             below = before[before.rfind(quotes) + len(quotes) :]
             other = _closed(below, suggestion, after, imports)
             alone = alone if other.root.has_error else other
-        yield replace(alone, defines=scene.text)
+        yield replace(alone, defines=scene.text, source=scene.source)
 
 
 def function_of(node: Node) -> Node | None:
@@ -159,7 +178,8 @@ def _scene(before: str, suggestion: str, after: str, imports: ImportTable) -> Sc
     if not text.isascii():
         text = _NOT_ASCII.sub("x", text)
     root = Parser(_language()).parse(text.encode("ascii")).root_node
-    return Scene(text, len(before), len(before) + len(suggestion), root, imports)
+    end = len(before) + len(suggestion)
+    return Scene(text, len(before), end, root, imports, source=before + suggestion)
 
 
 def _before(prefix: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 import sys
 from functools import cache
@@ -9,27 +11,51 @@ from functools import cache
 import typeshed_client
 
 _IMPORT = re.compile(r"(?m)^[ \t]*import[ \t]+([^\n#;]+)")
-_MEMBER = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+_MEMBER = re.compile(r"(?<![\w.])(?<!from )(?<!import )([A-Za-z_]\w*)\.[ \t]*([A-Za-z_]\w*)")
+_CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
+_KNOWN = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist})
 
 
 def says_real_names(before: str, text: str) -> bool:
     """Whether each `module.name` of a Python `text`, which may go on a word of `before`, exists.
 
-    Only of modules of the standard library that are imported by their own name, or as another. A
-    name that is cut off at the end of the text counts if some name begins like it.
+    Only of modules of the standard library that are imported by their own name, or as another; no
+    other may be named. A name that is cut off at the end of the text counts if some name begins
+    like it; one that the cursor cut and the text does not go on has to be whole.
     """
     line = before[before.rfind("\n") + 1 :]
     modules = _imported(before + text)
     whole = line + text
     for match in _MEMBER.finditer(whole):
         module = modules.get(match[1])
-        if module is None or match.end() <= len(line) or match[2].startswith("__"):
+        if match.end() < len(line) or match[2].startswith("__"):
+            continue
+        if module is None:
+            if match.start() >= len(line) and _is_missing(match[1], before + text):
+                return False
             continue
         known = _names(module)
         is_open = match.end() == len(whole)
         if not any(match[2] == name or (is_open and name.startswith(match[2])) for name in known):
             return False
     return True
+
+
+def calls_known_names(before: str, text: str, after: str) -> bool:
+    """Whether each bare name that a Python `text` calls is a builtin or stands elsewhere too."""
+    line = before[before.rfind("\n") + 1 :]
+    for match in _CALLED.finditer(line + text):
+        name = match[1]
+        is_ours = match.end(1) > len(line)
+        if is_ours and name not in _KNOWN and not re.search(rf"\b{name}\b", before + after):
+            return "import *" in before
+    return True
+
+
+def _is_missing(name: str, text: str) -> bool:
+    """Whether a name can only be that of a module that is not imported."""
+    is_bound = re.search(rf"(?<![\w.]){name}\b(?![ \t]+import\b|\.)", text)
+    return name in sys.stdlib_module_names and is_bound is None
 
 
 def _imported(text: str) -> dict[str, str]:

@@ -37,20 +37,18 @@ def repair(
     findings: Sequence[Finding],
     *,
     must_go: Callable[[Finding], bool],
-    may_cut: bool,
     check: Check,
     is_sound: Callable[[str], bool],
     again: Redecode | None,
     limits: Limits,
 ) -> Repair | None:
-    """The first of a replacement, a new decode and a cut that leaves nothing that must go.
+    """The first of a replacement, a cut and a new decode that leaves nothing that must go.
 
     A new decode has to be sound as well: not to break what the original left whole. None if there
     is nothing of the kind within the limits.
     """
     ways = _Ways(text, again, is_sound, limits)
-    original, found = text, list(findings)
-    step: Step = "replaced"
+    found, step = list(findings), "replaced"
     while True:
         wrong = [one for one in found if must_go(one)]
         replaced = spliced(text, wrong)
@@ -58,10 +56,13 @@ def repair(
             left = check(replaced)
             if not any(map(must_go, left)):
                 return Repair(replaced, step, tuple(left))
+        kept = _cut(replaced or text, must_go, check)
+        if kept is not None:
+            return kept
         hopeless = [one for one in wrong if one.replacement is None] or wrong
         other = ways.next(text, min(one.start for one in hopeless))
         if other is None:
-            return _cut(original, must_go, check) if may_cut else None
+            return None
         text, step, found = other, "decoded", list(check(other))
         if not any(map(must_go, found)):
             return Repair(text, step, tuple(found))
@@ -113,6 +114,8 @@ def _cut(text: str, must_go: Callable[[Finding], bool], check: Check) -> Repair 
     """The whole lines before the first finding that must go."""
     wrong = [one.start for one in check(text) if must_go(one)]
     kept = text[: text.rfind("\n", 0, min(wrong, default=len(text))) + 1].rstrip()
+    while any(kept.count(opened) > kept.count(closed) for opened, closed in ("()", "[]")):
+        kept = kept[: kept.rfind("\n") + 1].rstrip()
     if not is_useful(kept):
         return None
     left = check(kept)
