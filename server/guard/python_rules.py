@@ -27,7 +27,7 @@ from server.guard.python_scene import Scene, scenes
 from server.guard.python_values import named_values, switched_off
 from server.guard.taint import made
 from server.guard.trigger import BEFORE_CHARS, worth_a_look
-from server.guard.weak_random import FUNCTIONS as RANDOM_FUNCTIONS
+from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 from server.guard.weak_random import MODULES, guessable, unguessable
 
 _WORTH_A_LOOK = worth_a_look(

@@ -15,6 +15,8 @@ FUNCTIONS = frozenset(
     {"random", "randint", "randrange", "choice", "choices", "sample", "getrandbits", "uniform"}
     | {"randbytes", "shuffle"}
 )
+PLAIN = FUNCTIONS | {"Random", "triangular"}
+"""What may be reported plainly: a generator too, which says nothing of what its numbers are for."""
 REPORTS_PLAIN = True
 """Whether a random number is a minor finding where no word says what it is for: most are games,
 samples and tests. CyberSecEval labels them all."""
@@ -68,7 +70,7 @@ def guessable(call: Call, path: str, scene: Scene) -> Guessable | None:
     """What the random number at a call is for, where that is something nobody may guess."""
     found = _meant(call, path, scene)
     if found is None and REPORTS_PLAIN and path.startswith("random."):
-        is_one = path.rpartition(".")[2] in FUNCTIONS
+        is_one = path.rpartition(".")[2] in PLAIN
         return Guessable("what nobody may know", "low") if is_one else None
     return found
 
