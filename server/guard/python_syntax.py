@@ -13,6 +13,7 @@ from tree_sitter import Language, Node, Parser, Point, Tree
 MOST_PREFIX_CHARS = 60_000
 """So much of the prefix is parsed; of what stands before it only the import lines."""
 MOST_BLOCK_CHARS = 6_000
+MOST_TYPED_CHARS = 40
 LEAST_PARSE_MS = 1.0
 MS_PER_BYTE = 1 / 12_000
 """Two to three times what sound code takes."""
@@ -45,6 +46,7 @@ class Trees:
     def __init__(self) -> None:
         self._last: tuple[bytes, Tree] | None = None
         self._too_long: str | None = None
+        """What took too long before; a few more letters will not mend it."""
 
     def parse(self, prefix: str, suggestion: str, rest_of_line: str) -> Parsed | None:
         """The tree of prefix, suggestion and the rest of the line after the cursor.
@@ -70,7 +72,7 @@ class Trees:
         source = text.encode("utf-8", "replace")
         start = len(before.encode("utf-8", "replace"))
         end = start + len(suggestion.encode("utf-8", "replace"))
-        if self._too_long == before:
+        if self._is_too_long(before):
             return None
         tree = self._tree(source)
         if tree is None:
@@ -78,6 +80,14 @@ class Trees:
             return None
         self._last = source, tree
         return Parsed(text, source, tree.root_node, len(before), start, end)
+
+    def _is_too_long(self, before: str) -> bool:
+        known = self._too_long
+        return (
+            known is not None
+            and len(before) - len(known) <= MOST_TYPED_CHARS
+            and before.startswith(known)
+        )
 
     def _tree(self, source: bytes) -> Tree | None:
         last = self._last
