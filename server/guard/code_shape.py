@@ -8,6 +8,7 @@ texts is compared token by token; white space, line breaks and the kind of quote
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,9 @@ class Shape:
         return (self.flags & _NUMBER) != 0
 
 
+@lru_cache(maxsize=2)
 def shape(text: str) -> Shape:
-    """The shape of `text`, with character offsets."""
+    """The shape of `text`, with character offsets; kept for the next key."""
     found = tokens(text)
     flags = _flags(found)
     may_rename = (flags & (_WORD | _KEYWORD)) == _WORD

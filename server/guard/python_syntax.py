@@ -45,8 +45,8 @@ class Trees:
 
     def __init__(self) -> None:
         self._last: tuple[bytes, Tree] | None = None
-        self._too_long: str | None = None
-        """What took too long before; a few more letters will not mend it."""
+        self._too_long: tuple[str, ...] = ()
+        """What took too long before, the file and its end; a few more letters will not mend it."""
 
     def parse(self, prefix: str, suggestion: str, rest_of_line: str) -> Parsed | None:
         """The tree of prefix, suggestion and the rest of the line after the cursor.
@@ -76,17 +76,15 @@ class Trees:
             return None
         tree = self._tree(source)
         if tree is None:
-            self._too_long = before
+            self._too_long = (before, *self._too_long[:1])
             return None
         self._last = source, tree
         return Parsed(text, source, tree.root_node, len(before), start, end)
 
     def _is_too_long(self, before: str) -> bool:
-        known = self._too_long
-        return (
-            known is not None
-            and len(before) - len(known) <= MOST_TYPED_CHARS
-            and before.startswith(known)
+        return any(
+            len(before) - len(known) <= MOST_TYPED_CHARS and before.startswith(known)
+            for known in self._too_long
         )
 
     def _tree(self, source: bytes) -> Tree | None:
