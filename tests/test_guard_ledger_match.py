@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from dataclasses import replace
 
 from server.guard.finding import Case, Finding
 from server.guard.ledger_match import LedgerDetector
+from server.guard.text_pass import TextPass
 from store.records import Item, Kind
 
 
@@ -120,3 +122,19 @@ def test_ten_thousand_items_cost_less_than_a_millisecond() -> None:
         times.append(time.thread_time() - began)
 
     assert sorted(times)[5] < 0.001  # what others do to the processor only adds
+
+
+def test_one_pass_finds_every_text_in_the_order_of_the_ends() -> None:
+    source = random.Random(5)
+
+    def drawn(least: int, most: int) -> str:
+        return "".join(source.choices("ab é", k=source.randint(least, most)))
+
+    known = {text: text for text in (drawn(3, 12) for _ in range(60))}
+    said = drawn(2000, 2000) + "".join(known)
+
+    hits = list(TextPass(known).hits(said))
+
+    ends = range(1, len(said) + 1)
+    longest_first = sorted(known, key=len, reverse=True)
+    assert hits == [(end, one) for end in ends for one in longest_first if said[:end].endswith(one)]

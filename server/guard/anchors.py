@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.guard.evidence import Bits
-from server.guard.winnow import LEAST_TOKENS, Fingerprints, Hashes, grams
+from server.guard.winnow import LEAST_TOKENS, Fingerprints, Hashes, Offsets
 
 ANCHOR_TOKENS = 5
 MOST_ALIKE = 4
@@ -17,9 +18,30 @@ MOST_ALIKE = 4
 MOST_ANCHORS = 200
 """Compared in one suggestion."""
 _PART_SHARE = 0.75
-_MOST_MASK_BITS, _SPARE_MASK_BITS = 18, 3
+_LEAST_MASK_BITS, _MOST_MASK_BITS, _SPARE_MASK_BITS = 10, 18, 3
+_FACTORS = np.array(
+    [pow(0xD1342543DE82EF95, n, 1 << 64) for n in range(1, ANCHOR_TOKENS + 1)], np.uint64
+)
+_UPPER = np.uint64(32)
 
-Places = NDArray[np.int64]
+
+def short_runs(hashes: Hashes) -> Fingerprints:
+    """A figure for each run of ANCHOR_TOKENS, in order."""
+    if len(hashes) < ANCHOR_TOKENS:
+        return np.zeros(0, np.uint32)
+    # the tokens' hashes are even already, so the upper half of a sum of multiples is
+    return (np.correlate(hashes, _FACTORS, "valid") >> _UPPER).astype(np.uint32)
+
+
+class _Place(NamedTuple):
+    """An anchor in the known texts."""
+
+    token: int
+    """Where it begins."""
+    first: int
+    second: int
+    """Its probes."""
+    is_long: bool
 
 
 class Anchors:
@@ -41,11 +63,11 @@ class Anchors:
         of a long text any 40 tokens count too, so it is asked for one of two around the anchor.
         """
         self._known = known
-        runs = grams(known, ANCHOR_TOKENS)
+        runs = short_runs(known)
         _, kinds = np.unique(runs, return_inverse=True)
         says = bits[ANCHOR_TOKENS:] - bits[: len(runs)]
         taken = np.zeros(len(runs), np.int64)
-        found: list[tuple[int, int, int, bool]] = []
+        found: list[_Place] = []
         for (begin, end), (first, second) in zip(texts, probes, strict=True):
             for low, high in _ranges(end - begin, share):
                 among = slice(begin + low, begin + high)
@@ -55,16 +77,16 @@ class Anchors:
                 if taken[kinds[best]] <= MOST_ALIKE and says[best] >= least_bits:
                     is_long = end - begin > LEAST_TOKENS
                     around = _around(best, begin, end, share) if is_long else (first, second)
-                    found.append((best, *around, is_long))
-        places = np.array(found, np.int64).reshape(-1, 4)
-        places = places[np.argsort(runs[places[:, 0]], kind="stable")]
-        self._runs: Fingerprints = runs[places[:, 0]]
-        self._places, self._first, self._second, is_long = np.ascontiguousarray(places.T)
-        self._is_long = is_long.astype(np.bool_)
-        size = min(_MOST_MASK_BITS, len(places).bit_length() + _SPARE_MASK_BITS)
+                    found.append(_Place(best, *around, is_long))
+        self._by_run: dict[int, list[_Place]] = {}
+        numbers = runs[[one.token for one in found]]
+        for run, one in zip(numbers.tolist(), found, strict=True):
+            self._by_run.setdefault(run, []).append(one)
+        size = len(found).bit_length() + _SPARE_MASK_BITS
+        size = max(_LEAST_MASK_BITS, min(_MOST_MASK_BITS, size))
         self._shift = np.uint32(32 - size)
         self._mask = np.zeros(1 << size, np.bool_)
-        self._mask[self._runs >> self._shift] = True
+        self._mask[numbers >> self._shift] = True
 
     def hits(self, runs: Fingerprints, said: Hashes) -> Iterator[tuple[int, int]]:
         """Pairs of a token of a text and one of the known ones where an anchor begins.
@@ -72,24 +94,24 @@ class Anchors:
         `runs` are those of the tokens `said`. Only pairs that also agree where they are probed.
         """
         # most runs are in no known text: asking one bit is quicker than a search
-        maybe = np.flatnonzero(self._mask[runs >> self._shift])
-        if not len(maybe):
-            return iter(())
-        lefts = np.searchsorted(self._runs, runs[maybe], "left")
-        counts = np.searchsorted(self._runs, runs[maybe], "right") - lefts
-        ends = np.cumsum(counts)
-        here = np.repeat(maybe, counts)
-        number = np.arange(len(here)) + np.repeat(lefts - ends + counts, counts)
-        there = self._places[number]
-        one = self._agrees(self._first[number], here - there, said)
-        other = self._agrees(self._second[number], here - there, said)
-        agree = (one & other) | (self._is_long[number] & (one | other))
-        chosen = np.flatnonzero(agree)[:MOST_ANCHORS]
-        return zip(here[chosen].tolist(), there[chosen].tolist(), strict=True)
+        maybe = self._mask[runs >> self._shift].nonzero()[0]
+        return islice(self._agreeing(maybe, runs[maybe], said), MOST_ANCHORS)
 
-    def _agrees(self, probe: Places, offset: Places, said: Hashes) -> NDArray[np.bool_]:
-        """A probe outside of `said` is compared with its nearest token: this only sorts out."""
-        return said.take(probe + offset, mode="clip") == self._known[probe]
+    def _agreeing(
+        self, maybe: Offsets, runs: Fingerprints, said: Hashes
+    ) -> Iterator[tuple[int, int]]:
+        ours, known, last = said.data, self._known.data, len(said) - 1
+
+        def agrees(probe: int, offset: int) -> bool:
+            """A probe outside of `said` is compared with its nearest token: this only sorts out."""
+            return bool(ours[min(max(probe + offset, 0), last)] == known[probe])
+
+        for here, run in zip(maybe.tolist(), runs.tolist(), strict=True):
+            for there, first, second, is_long in self._by_run.get(run, ()):
+                # a long text is asked for one of its probes, a short one for both
+                is_said = agrees(first, here - there)
+                if is_said if is_said == is_long else agrees(second, here - there):
+                    yield here, there
 
 
 def _around(anchor: int, begin: int, end: int, share: float) -> tuple[int, int]:

@@ -16,7 +16,6 @@ SHORT_CHARS = 16
 """A blamed text below this needs its surroundings, unless it is a secret."""
 MOST_BLAMED_CHARS = 4000
 MOST_CONTEXT_CHARS = 500
-_SPACE = re.compile(r"\s+")
 _DOTTED_BEFORE = re.compile(r"[\w.]*\Z")
 _DOTTED_AFTER = re.compile(r"[\w.]*")
 _QUOTED = re.compile(r"""[A-Za-z]{0,2}(["'`])(.{3,})\1""")
@@ -75,7 +74,7 @@ def entry_of(item: ForgottenItem) -> Entry | None:
     blamed = item.blamed
     if blamed is None or item.target is None:
         return None
-    folded = _SPACE.sub(" ", blamed).strip()[:MOST_BLAMED_CHARS]
+    folded = single_blanks(blamed).strip()[:MOST_BLAMED_CHARS]
     if item.kind == "secret" and (quoted := _QUOTED.fullmatch(folded)) is not None:
         folded = quoted[2]  # the next time the user may have typed the quotes
     entry = replace(blank(item), folded=folded, replacement=item.replacement)
@@ -88,6 +87,12 @@ def entry_of(item: ForgottenItem) -> Entry | None:
 def blank(item: ForgottenItem) -> Entry:
     """What is said about an item whose text is gone."""
     return Entry(item.rule, item.kind, item.created_at[:10], None, "", None, None)
+
+
+def single_blanks(text: str) -> str:
+    """`text` with one blank for each run of white space."""
+    before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
+    return before + " ".join(text.split()) + after if not text.isspace() else " "
 
 
 def fits(entry: Entry, prefix: str, suggestion: str, start: int, end: int) -> bool:
@@ -113,7 +118,7 @@ def _context(prefix: str, target: str, start: int, end: int) -> tuple[str, str |
     left, right = _DOTTED_BEFORE.search(before[-200:]), _DOTTED_AFTER.match(target[end : end + 200])
     name = left[0] if left else ""
     dotted = name + target[start:end] + (right[0] if right else "")
-    return _SPACE.sub(" ", dotted), _callee(before[: len(before) - len(name)])
+    return single_blanks(dotted), _callee(before[: len(before) - len(name)])
 
 
 def _callee(before: str) -> str | None:

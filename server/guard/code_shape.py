@@ -8,6 +8,7 @@ texts is compared token by token; white space, line breaks and the kind of quote
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ where while with yield
 """
 
 
+_WORD, _NUMBER, _DOT, _BRACKET, _QUOTE, _ASSIGN, _COMMA = 1, 2, 4, 8, 16, 32, 64
+_OPENING, _CLOSING, _KEYWORD, _DEFINING = 128, 256, 512, 1024
+
+
 @dataclass(frozen=True)
 class Shape:
     """The tokens of a text, as they are and as kinds."""
@@ -34,89 +39,99 @@ class Shape:
     kinds: Hashes
     """As `exact`, but one value for all that may be renamed."""
     may_rename: NDArray[np.bool_]
-    is_keyword: NDArray[np.bool_]
-    is_word: NDArray[np.bool_]
-    is_number: NDArray[np.bool_]
+    flags: NDArray[np.uint16]
+    """What each token is by itself."""
 
     def __len__(self) -> int:
         return len(self.exact)
 
+    @property
+    def is_keyword(self) -> NDArray[np.bool_]:
+        return (self.flags & _KEYWORD) != 0
 
+    @property
+    def is_word(self) -> NDArray[np.bool_]:
+        """Names and keywords, not numbers."""
+        return (self.flags & _WORD) != 0
+
+    @property
+    def is_number(self) -> NDArray[np.bool_]:
+        return (self.flags & _NUMBER) != 0
+
+
+@lru_cache(maxsize=2)
 def shape(text: str) -> Shape:
-    """The shape of `text`, with character offsets."""
+    """The shape of `text`, with character offsets; kept for the next key."""
     found = tokens(text)
-    first = found.codes[found.starts]
-    is_word, is_number = IS_WORD[np.minimum(first, 128)], (first > 47) & (first < 58)
-    is_word &= ~is_number
-    is_member, is_called = np.zeros(len(found), np.bool_), np.zeros(len(found), np.bool_)
-    is_member[1:] = found.hashes[:-1] == _DOT
-    special = _special(found.hashes)
-    is_called[:-1] = found.hashes[1:] == _BRACKET
-    is_called[1:] &= (special[:-1] & _DEFINING) == 0
-    is_keyword = (special & _KEYWORD) != 0
-    is_fixed = is_member | is_called | _quoted(found) | _keyword_arguments(found, special)
-    may_rename = is_word & ~is_keyword & ~is_fixed
-    kinds = found.hashes.copy()
-    kinds[may_rename] = 1
-    return Shape(
-        found.starts,
-        found.ends,
-        found.hashes,
-        kinds,
-        may_rename,
-        is_keyword,
-        is_word,
-        is_number,
-    )
+    flags = _flags(found)
+    may_rename = (flags & (_WORD | _KEYWORD)) == _WORD
+    may_rename[1:] &= (flags[:-1] & _DOT) == 0
+    is_called = (flags[1:] & _BRACKET) != 0
+    is_called[1:] &= (flags[:-2] & _DEFINING) == 0
+    may_rename[:-1] &= ~is_called
+    may_rename &= ~_quoted(found, flags)
+    may_rename[_keyword_arguments(flags)] = False
+    kinds = np.where(may_rename, _NAME, found.hashes)
+    return Shape(found.starts, found.ends, found.hashes, kinds, may_rename, flags)
 
 
-def _special(hashes: Hashes) -> NDArray[np.uint8]:
-    """What the grammar says about each token, as flags."""
-    places = np.minimum(np.searchsorted(_SPECIAL, hashes), len(_SPECIAL) - 1)
-    return np.where(_SPECIAL[places] == hashes, _FLAGS[places], np.uint8(0))
+def _flags(found: Tokens) -> NDArray[np.uint16]:
+    flags = _BY_CODE[found.codes[found.starts]]
+    places = _SPECIAL.searchsorted(found.hashes)
+    flags |= _BY_WORD[places] * (_SPECIAL[places] == found.hashes)
+    return flags
 
 
-def _keyword_arguments(found: Tokens, special: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _keyword_arguments(flags: NDArray[np.uint16]) -> list[int]:
     """Which tokens stand between a bracket or comma and one `=`, inside brackets."""
-    among = np.zeros(len(found), np.bool_)
-    is_assigned = found.hashes == _ASSIGN
-    if len(found) < 4 or not is_assigned.any():
-        return among
-    is_open, is_close = (special & _OPENING) != 0, (special & _CLOSING) != 0
-    depth = np.cumsum(is_open.astype(np.int8) - is_close, dtype=np.intp)
-    inside = depth > np.minimum(np.minimum.accumulate(depth), 0)
-    before = is_open | (found.hashes == _COMMA)
-    among[1:-2] = before[:-3] & inside[1:-2] & is_assigned[2:-1] & ~is_assigned[3:]
-    return among
+    last, each = len(flags) - 1, flags.data
+    found = [
+        at - 1
+        for at in (flags & _ASSIGN).nonzero()[0].tolist()
+        if 1 < at < last and each[at - 2] & (_OPENING | _COMMA) and not each[at + 1] & _ASSIGN
+    ]
+    if not found:
+        return found
+    steps = ((flags & _OPENING) != 0).astype(np.int8) - ((flags & _CLOSING) != 0)
+    depth = np.add.accumulate(steps, dtype=np.intp)
+    is_inside = depth > np.minimum(np.minimum.accumulate(depth), 0)
+    return [at for at in found if is_inside[at]]
 
 
-def _quoted(found: Tokens) -> NDArray[np.bool_]:
+def _quoted(found: Tokens, flags: NDArray[np.uint16]) -> NDArray[np.bool_]:
     """Which tokens have an odd number of quotes before them in their line."""
-    is_quote = found.hashes == _QUOTE
+    is_quote = (flags & _QUOTE) != 0
     if not is_quote.any():
         return is_quote
-    before = np.cumsum(is_quote) - is_quote
-    lines = np.cumsum(found.codes == ord("\n"))[found.starts]
-    begins = np.ones(len(found), np.bool_)
-    begins[1:] = lines[1:] != lines[:-1]
-    at_begin = np.maximum.accumulate(np.where(begins, before, 0))
-    return (before - at_begin) % 2 == 1
+    is_odd = np.logical_xor.accumulate(is_quote) ^ is_quote
+    breaks: Offsets = (found.codes == ord("\n")).nonzero()[0]
+    begins = np.append(0, np.searchsorted(found.starts, breaks))
+    lines = breaks.searchsorted(found.starts)
+    return is_odd ^ is_odd.take(begins, mode="clip")[lines]
 
 
-def _flagged() -> tuple[Hashes, NDArray[np.uint8]]:
-    flags: dict[int, int] = {}
-    for words, flag in (
-        (_KEYWORDS, _KEYWORD),
-        ("def class function func fn", _DEFINING),
-        ("( [ {", _OPENING),
-        (") ] }", _CLOSING),
+def _by_code() -> NDArray[np.uint16]:
+    """The flags of a token by its first character."""
+    flags = np.where(IS_WORD, _WORD, 0).astype(np.uint16)
+    flags[[ord(digit) for digit in "0123456789"]] = _NUMBER
+    for signs, flag in (
+        *((".", _DOT), ("(", _BRACKET), ("'\"`", _QUOTE), ("=", _ASSIGN), (",", _COMMA)),
+        *(("([{", _OPENING), (")]}", _CLOSING)),
     ):
+        flags[[ord(sign) for sign in signs]] |= flag
+    return flags
+
+
+def _by_word() -> tuple[Hashes, NDArray[np.uint16]]:
+    """The words that mean something to the grammar, sorted and ended, and their flags."""
+    flags = {(1 << 64) - 1: 0}
+    for words, flag in ((_KEYWORDS, _KEYWORD), ("def class function func fn", _DEFINING)):
         for each in tokens(words).hashes.tolist():
             flags[each] = flags.get(each, 0) | flag
     known = sorted(flags)
-    return np.array(known, np.uint64), np.array([flags[one] for one in known], np.uint8)
+    return np.array(known, np.uint64), np.array([flags[one] for one in known], np.uint16)
 
 
-_KEYWORD, _DEFINING, _OPENING, _CLOSING = 1, 2, 4, 8
-_SPECIAL, _FLAGS = _flagged()
-_DOT, _BRACKET, _QUOTE, _ASSIGN, _COMMA = tokens(". ( ' = ,").hashes
+_NAME = np.uint64(1)
+_BY_CODE = _by_code()
+_SPECIAL, _BY_WORD = _by_word()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _IMPORT = re.compile(
     r"(?m)^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]*"
@@ -70,6 +71,7 @@ class ImportTable:
         return found
 
 
+@lru_cache(maxsize=4)
 def import_table(text: str) -> ImportTable:
     """What the import statements of `text` bind, whatever else stands in it."""
     names, stars = dict[str, str](), list[str]()

@@ -23,9 +23,9 @@ MOST_DOCUMENTS = 2
 MOST_SUGGESTION_CHARS = 200_000
 # What only ruff's rules know about.
 _RUFF_SEES = worth_a_look(
-    r"chmod|0\.0\.0\.0|/tmp|/dev/shm|debug\s?=\s?True|extractall|unpack_archive|mark_safe|[tT]elnet"
-    r"|FTP|ftplib|wrap_socket|ssl\.|generate_private_key|(?:RSA|DSA)\.|UsmUserData|CommunityData"
-    r"|\.extra\(|RawSQL|listen\(|Environment\(|mako"
+    r"chmod|0\.0\.0\.0|[\"'}\n]/(?:var/)?tmp|[\"'}\n]/dev/shm|debug\s?=\s?True|extractall"
+    r"|unpack_archive|mark_safe|[tT]elnet|FTP|ftplib|wrap_socket|ssl\.|generate_private_key"
+    r"|(?:RSA|DSA)\.|UsmUserData|CommunityData|\.extra\(|RawSQL|listen\(|Environment\(|mako"
 )
 
 

@@ -23,6 +23,7 @@ from server.guard.blamed import (
     blank,
     entry_of,
     fits,
+    single_blanks,
 )
 from server.guard.finding import Case, Finding, Severity
 from server.guard.ledger_table import LedgerTable
@@ -36,7 +37,7 @@ VARIED_CONTEXT_CHARS = 400
 LEAST_SETTLED = 200
 MOST_CHANGED = 0.05
 """Of the settled items; with more changes since, the first table is made anew."""
-_SPACE, _SPACES = re.compile(r"\s+"), re.compile(r"\s{2,}")
+_SPACES = re.compile(r"\s{2,}")
 _CANDIDATE = re.compile(r"""["'`]([^"'`\n]{6,500})["'`]|[\w+/=.:~!@#$%^&*-]{6,500}""")
 _QUOTES = ("", '"', "'", "`")
 
@@ -58,7 +59,7 @@ class _Folded:
 
     def __init__(self, text: str) -> None:
         self._original = text
-        self.text = _SPACE.sub(" ", text)
+        self.text = single_blanks(text)
 
     def offset(self, at: int) -> int:
         """Where the character at `at` stands in the original."""
@@ -147,7 +148,7 @@ def _whole(known: _Known, case: Case) -> Iterator[tuple[Entry, Finding]]:
     middle = surrounded(case, around if longest else 0, 0)
     folded = _Folded(middle.text)
     # a text that ends before the suggestion is not said by it
-    skipped = max(0, len(_SPACE.sub(" ", middle.text[: middle.start])) - longest)
+    skipped = max(0, len(single_blanks(middle.text[: middle.start])) - longest)
     for table in known.tables:
         for count, hit in enumerate(table.whole(folded.text[skipped:])):
             if count == MOST_HITS:

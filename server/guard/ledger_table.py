@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from server.guard.blamed import Entry
-from server.guard.keywords import KeywordPass
 from server.guard.secret_ends import SecretEnds
+from server.guard.text_pass import TextPass
 from server.guard.variants import Said, VariantIndex
 
 LEAST_CHARS = 3
@@ -31,7 +31,7 @@ class LedgerTable:
         by_text: dict[str, tuple[Entry, ...]] = {}
         for entry in kept:
             by_text[entry.folded] = (*by_text.get(entry.folded, ()), entry)
-        self._words = KeywordPass(by_text)
+        self._texts = TextPass(by_text)
         self._secrets = [entry for entry in kept if entry.kind == "secret"]
         self._ends = SecretEnds([entry.folded for entry in self._secrets])
         self._varied = [each[0] for each in by_text.values() if each[0].has_variants]
@@ -41,9 +41,9 @@ class LedgerTable:
 
     def whole(self, folded: str) -> Iterator[Hit]:
         """Texts as they were blamed; `folded` has single blanks."""
-        for last, entries in self._words.hits(folded):
+        for end, entries in self._texts.hits(folded):
             for entry in entries:
-                yield Hit(entry, last + 1 - len(entry.folded), last + 1)
+                yield Hit(entry, end - len(entry.folded), end)
 
     def parts_of_secrets(self, text: str) -> Iterator[Hit]:
         """Secrets that `text` says in the greater part."""

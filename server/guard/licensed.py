@@ -21,6 +21,7 @@ from server.guard.winnow import (
     Fingerprints,
     Tokens,
     grams,
+    squeezed,
     tokens,
     winnowed,
 )
@@ -32,6 +33,7 @@ LEAST_FROM_ONE_FILE = 4
 """Or so many from one file, whatever else is suggested: 50 tokens in a row, about."""
 MOST_CHARS = 20_000
 MOST_OWN_CHARS = 60_000
+_PIECE_TOKENS = (GRAM_TOKENS + 1) // 2
 
 
 class LicensedDetector:
@@ -79,8 +81,9 @@ class LicensedDetector:
         known = prints[self._index.known(prints)]
         if len(known) < LEAST_KNOWN:
             return None
-        own = _own(case)
-        prints, known = _without(prints, own), _without(known, own)
+        if _may_repeat(found, text, case):
+            own = _own(case)
+            prints, known = _without(prints, own), _without(known, own)
         origin = self._index.origin(known)
         if origin is None or not _is_copy(known, prints, origin) or _is_itself(case, origin):
             return None
@@ -92,10 +95,27 @@ def _is_copy(known: Fingerprints, prints: Fingerprints, origin: Origin) -> bool:
     return is_share or origin.shared >= LEAST_FROM_ONE_FILE
 
 
+def _may_repeat(found: Tokens, text: str, case: Case) -> bool:
+    """Whether a run that makes a fingerprint may stand in the user's own text.
+
+    Each such run holds a whole piece, and a text with the same tokens has the same letters.
+    """
+    own = [squeezed(side) for side in _sides(case)]
+    return any(
+        piece in side
+        for first in range(0, len(found) - _PIECE_TOKENS + 1, _PIECE_TOKENS)
+        for piece in [squeezed(text[found.starts[first] : found.ends[first + _PIECE_TOKENS - 1]])]
+        for side in own
+    )
+
+
 def _own(case: Case) -> Fingerprints:
     """What the user's own text says around the suggestion."""
-    sides = case.prefix[-MOST_OWN_CHARS:], case.suffix[:MOST_OWN_CHARS]
-    return np.concatenate([grams(tokens(side).hashes) for side in sides])
+    return np.concatenate([grams(tokens(side).hashes) for side in _sides(case)])
+
+
+def _sides(case: Case) -> tuple[str, str]:
+    return case.prefix[-MOST_OWN_CHARS:], case.suffix[:MOST_OWN_CHARS]
 
 
 def _without(prints: Fingerprints, own: Fingerprints) -> Fingerprints:

@@ -78,14 +78,14 @@ def find_notice(case: Case) -> Notice | None:
     lower = text.lower()
     if case.language in _TEXT or not any(word in lower for word in _GATE):
         return None
-    own = _folded(case.prefix[-MOST_CHARS:])[0] + " " + _folded(case.suffix[:MOST_CHARS])[0]
     line = case.prefix[-500:].rsplit("\n", 1)[-1] if "\n" in case.prefix else case.prefix[-500:]
     found = [
-        (start, end, licence)
-        for start, end, licence in _phrases(text)
-        if _is_comment(line + text, len(line) + start, case.language)
-        and _folded(text[start:end])[0] not in own
+        one for one in _phrases(text) if _is_comment(line + text, len(line) + one[0], case.language)
     ]
+    if not found:
+        return None
+    own = _folded(case.prefix[-MOST_CHARS:])[0] + " " + _folded(case.suffix[:MOST_CHARS])[0]
+    found = [one for one in found if _folded(text[one[0] : one[1]])[0] not in own]
     if not found:
         return None
     named = [licence for *_, licence in found if licence is not None]

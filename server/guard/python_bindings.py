@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 from tree_sitter import Node
 
 MOST_SITES = 60
+MOST_BLANKS = 200
+"""Between a name and what stands before it."""
+_NAMING = re.compile(rb"\b(?:import|as|for|def|class|global)\Z")
+_BOUND = re.compile(rb"[ \t]*(?:=[^=]|:|,)")
 _SCOPES = ("function_definition", "module", "class_definition", "lambda")
 
 
 def binding_sites(source: bytes, root: Node, name: bytes, node: Node) -> list[Node]:
     """The identifiers before `node`, in the innermost scope around it, that bind `name`."""
-    pattern = re.compile(
-        rb"(?m)(?:\b(?:import|as|for|def|class|global)[ \t]+|[(,][\s*]*)(%s)\b"
-        rb"|^[ \t]*(%s)\b[ \t]*(?:=[^=]|:|,)" % (re.escape(name), re.escape(name))
-    )
     by_scope: dict[int, list[Node]] = {}
-    for count, match in enumerate(pattern.finditer(source)):
-        start, end = match.span(1 if match[1] is not None else 2)
-        if count > MOST_SITES:
-            break
+    for start, end in islice(_places(source, name), MOST_SITES):
         site = root.descendant_for_byte_range(start, end)
         if site is None or site.type != "identifier" or not _binds(site):
             continue
@@ -31,6 +30,22 @@ def binding_sites(source: bytes, root: Node, name: bytes, node: Node) -> list[No
         if is_around and site.start_byte < node.start_byte and not is_own:
             by_scope.setdefault(scope.start_byte if scope.parent else -1, []).append(site)
     return by_scope[max(by_scope)] if by_scope else []
+
+
+def _places(source: bytes, name: bytes) -> Iterator[tuple[int, int]]:
+    """Where `name` stands as a word behind or before what may bind it."""
+    for match in re.finditer(rb"%s\b" % re.escape(name), source):  # begins with letters: quick
+        start, end = match.span()
+        before = source[max(0, start - MOST_BLANKS) : start]
+        bare = before.rstrip(b" \t")
+        is_named = bare != before and _NAMING.search(bare[-7:]) is not None
+        is_first = not bare or bare.endswith(b"\n")
+        if (
+            is_named
+            or before.rstrip(b" \t\r\n\f\v*").endswith((b"(", b","))
+            or (is_first and _BOUND.match(source, end) is not None)
+        ):
+            yield start, end
 
 
 def above(node: Node, kind: str) -> Node | None:

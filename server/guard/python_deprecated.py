@@ -55,11 +55,15 @@ class PythonDeprecated:
         return sorted(found.values(), key=lambda one: one.start)
 
     def _prefix_imports(self, prefix: str) -> frozenset[str]:
+        """Those of the whole lines are kept: while somebody types, few lines are new."""
+        lines = prefix[: prefix.rfind("\n") + 1]
         known, imported = self._imported
-        if known != prefix:
-            imported = imported_modules(prefix)
-            self._imported = prefix, imported
-        return imported
+        if known != lines:
+            if not lines.startswith(known):
+                known, imported = "", frozenset[str]()
+            imported |= imported_modules(lines[len(known) :])
+            self._imported = lines, imported
+        return imported | imported_modules(prefix[len(lines) :])
 
     def _findings(self, parsed: Parsed, suffix: str, use: NameUse) -> Iterator[Finding]:
         for path in use.paths:

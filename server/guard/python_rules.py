@@ -30,6 +30,8 @@ from server.guard.trigger import BEFORE_CHARS, worth_a_look
 from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 from server.guard.weak_random import MODULES, guessable, unguessable
 
+NODES_BETWEEN_CHECKS = 8
+"""Of the time: asking for it costs as much as many a node."""
 _WORTH_A_LOOK = worth_a_look(
     r"\beval|\bexec(?:\b|file|ut|_c|[lv])|[^.]compile\(|__import__|Interactive|\binteract\(|run_string"
     r"|subinterp|timeit|Timer\(|[pP]rofile\.run|system\(|popen|get(?:status)?output|subprocess|Popen"
@@ -101,8 +103,8 @@ def call_rules() -> tuple[CallRule, ...]:
 
 
 def _seen(scene: Scene, deadline: float) -> Iterator[Finding]:
-    for node in scene.nodes():
-        if time.thread_time() > deadline:
+    for count, node in enumerate(scene.nodes()):
+        if count % NODES_BETWEEN_CHECKS == 0 and time.thread_time() > deadline:
             raise OutOfTime("the security check ran out of time: the suggestion is too odd")
         scene.steps = 0
         if node.type == "call":

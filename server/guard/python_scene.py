@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser, Query, QueryCursor
@@ -177,9 +177,14 @@ def _scene(before: str, suggestion: str, after: str, imports: ImportTable) -> Sc
     text = before + suggestion + after
     if not text.isascii():
         text = _NOT_ASCII.sub("x", text)
-    root = Parser(_language()).parse(text.encode("ascii")).root_node
     end = len(before) + len(suggestion)
-    return Scene(text, len(before), end, root, imports, source=before + suggestion)
+    return Scene(text, len(before), end, _root(text), imports, source=before + suggestion)
+
+
+@lru_cache(maxsize=4)
+def _root(text: str) -> Node:
+    """The tree of `text`: it is the same while somebody types what is suggested."""
+    return Parser(_language()).parse(text.encode("ascii")).root_node
 
 
 def _before(prefix: str) -> str:

@@ -13,6 +13,7 @@ from tree_sitter import Language, Node, Parser, Point, Tree
 MOST_PREFIX_CHARS = 60_000
 """So much of the prefix is parsed; of what stands before it only the import lines."""
 MOST_BLOCK_CHARS = 6_000
+MOST_TYPED_CHARS = 40
 LEAST_PARSE_MS = 1.0
 MS_PER_BYTE = 1 / 12_000
 """Two to three times what sound code takes."""
@@ -44,7 +45,8 @@ class Trees:
 
     def __init__(self) -> None:
         self._last: tuple[bytes, Tree] | None = None
-        self._too_long: str | None = None
+        self._too_long: tuple[str, ...] = ()
+        """What took too long before, the file and its end; a few more letters will not mend it."""
 
     def parse(self, prefix: str, suggestion: str, rest_of_line: str) -> Parsed | None:
         """The tree of prefix, suggestion and the rest of the line after the cursor.
@@ -70,14 +72,20 @@ class Trees:
         source = text.encode("utf-8", "replace")
         start = len(before.encode("utf-8", "replace"))
         end = start + len(suggestion.encode("utf-8", "replace"))
-        if self._too_long == before:
+        if self._is_too_long(before):
             return None
         tree = self._tree(source)
         if tree is None:
-            self._too_long = before
+            self._too_long = (before, *self._too_long[:1])
             return None
         self._last = source, tree
         return Parsed(text, source, tree.root_node, len(before), start, end)
+
+    def _is_too_long(self, before: str) -> bool:
+        return any(
+            len(before) - len(known) <= MOST_TYPED_CHARS and before.startswith(known)
+            for known in self._too_long
+        )
 
     def _tree(self, source: bytes) -> Tree | None:
         last = self._last

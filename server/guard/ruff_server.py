@@ -60,6 +60,7 @@ class RuffServer:
         self._reader: Thread | None = None
         self._tried = float("-inf")
         self._number = 0
+        self._last: tuple[str | None, list[Diagnostic]] = None, []
         self._late = 0
         self._is_closed = False
         self._state = "ruff has not been started"
@@ -95,6 +96,9 @@ class RuffServer:
 
     def diagnose(self, text: str, timeout_ms: float) -> list[Diagnostic]:
         """What ruff says about `text`; RuffUnavailable if it does not answer in time."""
+        known, found = self._last
+        if known == text:  # it is the same while somebody types what is suggested
+            return found
         deadline = time.monotonic() + timeout_ms / 1000
         self.start()
         if self.status() != "ok" or not self._lock.acquire(timeout=timeout_ms / 1000):
@@ -115,7 +119,9 @@ class RuffServer:
             raise RuffUnavailable(self._state) from error
         finally:
             self._lock.release()
-        return [_diagnostic(item) for item in result.get("items", ())]
+        found = [_diagnostic(item) for item in result.get("items", ())]
+        self._last = text, found
+        return found
 
     def close(self) -> None:
         """End the child."""

@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.guard.anchors import ANCHOR_TOKENS, Anchors
+from server.guard.anchors import ANCHOR_TOKENS, Anchors, short_runs
 from server.guard.code_shape import Shape, shape
 from server.guard.evidence import evidence
-from server.guard.winnow import LEAST_TOKENS, Hashes, grams
+from server.guard.winnow import LEAST_TOKENS, Hashes
 
 SURE_TOKENS = 12
 """With its names changed, a text of fewer is only hinted at."""
@@ -71,8 +71,8 @@ class Said:
         self.text = text
         self.shape = shape(text)
         self.first_new = int(np.searchsorted(self.shape.ends, new_start, "right"))
-        self.exact = grams(self.shape.exact, ANCHOR_TOKENS)
-        self.kinds = grams(self.shape.kinds, ANCHOR_TOKENS)
+        self.exact = short_runs(self.shape.exact)
+        self.kinds = short_runs(self.shape.kinds)
 
 
 class VariantIndex:

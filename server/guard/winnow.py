@@ -24,31 +24,36 @@ Fingerprints = NDArray[np.uint32]
 Offsets = NDArray[np.intp]
 
 _CHARACTER_BASE, _TOKEN_BASE = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95  # any odd numbers will do
-_SPACE, _WORD, _SIGN = 0, 1, 2
+_UPPER, _SHIFT = np.uint64(32), np.uint64(33)
+_FACTORS = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+_NONE = np.zeros(0, np.uint64)
+_SPACE, _WORD, _SIGN = range(3)
+OTHER = 128
+"""In place of the code of each character outside ASCII: they are parts of words."""
 
 
-def _classes() -> NDArray[np.uint8]:
-    """What each of the first 128 characters is; all others are parts of words."""
-    classes = np.full(129, _WORD, np.uint8)
-    for code in range(128):
-        if code <= 32 or code == 127:
-            classes[code] = _SPACE
-        elif not (chr(code).isalnum() or code == ord("_")):
-            classes[code] = _SIGN
-    return classes
+def _class(code: int) -> int:
+    if code <= 32 or code == 127:
+        return _SPACE
+    return _WORD if code >= OTHER or chr(code).isalnum() or code == ord("_") else _SIGN
 
 
-_CLASSES = _classes()
-IS_WORD = _CLASSES == _WORD
-"""Whether a word or number may begin with a character: by its code point, at most 128."""
+_CLASSES = bytes(map(_class, range(256)))
+_SPACES = bytes(code for code in range(256) if _CLASSES[code] == _SPACE)
+# White space is 0, and there is one kind of quote.
+_FOLDED = bytes(
+    0 if code in _SPACES else ord('"') if code in b"'`" else code for code in range(256)
+)
+IS_WORD = np.frombuffer(_CLASSES, np.uint8) == _WORD
+"""Whether a word or number may begin with a character: by its code, or OTHER."""
 
 
 @dataclass(frozen=True)
 class Tokens:
     """The tokens of a text: a word or number, or one other character that is no white space."""
 
-    codes: NDArray[np.unsignedinteger]
-    """The code point of each character of the text; half a surrogate pair is one too."""
+    codes: NDArray[np.uint8]
+    """Of each character of the text, below 128; OTHER for the others."""
     starts: Offsets
     ends: Offsets
     hashes: Hashes
@@ -60,17 +65,19 @@ class Tokens:
 @lru_cache(maxsize=4)
 def tokens(text: str) -> Tokens:
     """The tokens of `text` with character offsets; several detectors ask for those of one text."""
-    codes = _codes(text)
-    classes = _CLASSES[np.minimum(codes, 128)]
-    solid, sign = classes != _SPACE, classes == _SIGN
-    changes = np.ones(len(codes) + 1, np.bool_)
-    changes[1:-1] = classes[1:] != classes[:-1]
-    starts = np.flatnonzero(solid & (sign | changes[:-1]))
-    ends = np.flatnonzero(solid & (sign | changes[1:])) + 1
+    codes, points = _codes(text)
+    classes = np.frombuffer(b"\0%b\0" % codes.translate(_CLASSES), np.uint8)
+    is_word, is_sign = classes == _WORD, classes[1:-1] == _SIGN
+    starts = (is_sign | (is_word[1:-1] > is_word[:-2])).nonzero()[0]
+    ends = (is_sign | (is_word[1:-1] > is_word[2:])).nonzero()[0] + 1
+    folded = np.frombuffer(codes.translate(_FOLDED), np.uint8)
+    if points is not None:
+        folded = np.where(points < OTHER, folded, points)
     powers, inverses = _powers(_CHARACTER_BASE, _room(len(codes)))
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(_folded(codes) * powers[: len(codes)], out=sums[1:])
-    return Tokens(codes, starts, ends, _mixed((sums[ends] - sums[starts]) * inverses[starts]))
+    # White space is 0, so it adds nothing to the token before it.
+    sums = np.add.reduceat(folded * powers[: len(codes)], starts) if len(starts) else _NONE
+    hashes = _mixed(sums * inverses[starts])
+    return Tokens(np.frombuffer(codes, np.uint8), starts, ends, hashes)
 
 
 def grams(hashes: Hashes, length: int = GRAM_TOKENS) -> Fingerprints:
@@ -80,9 +87,9 @@ def grams(hashes: Hashes, length: int = GRAM_TOKENS) -> Fingerprints:
         return np.zeros(0, np.uint32)
     powers, inverses = _powers(_TOKEN_BASE, _room(len(hashes)))
     sums = np.zeros(len(hashes) + 1, np.uint64)
-    np.cumsum(hashes * powers[: len(hashes)], out=sums[1:])
+    np.add.accumulate(hashes * powers[: len(hashes)], out=sums[1:])
     mixed = _mixed((sums[length:] - sums[:-length]) * inverses[:count])
-    return (mixed >> np.uint64(32)).astype(np.uint32)
+    return (mixed >> _UPPER).astype(np.uint32)
 
 
 def winnowed(runs: Fingerprints) -> Fingerprints:
@@ -94,24 +101,27 @@ def winnowed(runs: Fingerprints) -> Fingerprints:
     return np.unique(runs)
 
 
-def _codes(text: str) -> NDArray[np.unsignedinteger]:
+def squeezed(text: str) -> bytes:
+    """The letters of all tokens of `text`; those outside ASCII are alike."""
+    return _codes(text)[0].translate(_FOLDED, _SPACES)
+
+
+def _codes(text: str) -> tuple[bytes, NDArray[np.uint32] | None]:
+    """A byte for each character, and their code points where not all are ASCII; half a surrogate
+    pair is a character too."""
     if text.isascii():
-        return np.frombuffer(text.encode("ascii"), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def _folded(codes: NDArray[np.unsignedinteger]) -> Hashes:
-    """The code points with one kind of quote, each above 0."""
-    folded = codes.astype(np.uint64)
-    folded[(folded == ord("'")) | (folded == ord("`"))] = ord('"')
-    return folded
+        return text.encode("ascii"), None
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.minimum(points, OTHER).astype(np.uint8).tobytes(), points
 
 
 def _mixed(hashes: Hashes) -> Hashes:
-    """Every bit of the result depends on every bit of the argument (MurmurHash3's last step)."""
-    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return hashes ^ (hashes >> np.uint64(33))
+    """`hashes` changed so that every bit depends on all that it had (MurmurHash3's last step)."""
+    for factor in _FACTORS:
+        hashes ^= hashes >> _SHIFT
+        hashes *= factor
+    hashes ^= hashes >> _SHIFT
+    return hashes
 
 
 def _room(length: int) -> int:
