@@ -27,8 +27,8 @@ from server.guard.python_scene import Scene, scenes
 from server.guard.python_values import named_values, switched_off
 from server.guard.taint import made
 from server.guard.trigger import BEFORE_CHARS, worth_a_look
-from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 from server.guard.weak_random import MODULES, guessable, unguessable
+from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 
 NODES_BETWEEN_CHECKS = 8
 """Of the time: asking for it costs as much as many a node."""
