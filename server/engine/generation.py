@@ -64,7 +64,7 @@ class Generation:
         loaded: LoadedModel,
         digest: str | None,
         weights: Weights,
-        read_again: Callable[[], Weights],
+        read_again: Callable[..., Weights],
     ) -> None:
         self.name = name
         self.digest = digest
@@ -94,10 +94,11 @@ class Generation:
         self._weights = None
         self.cache.clear()
 
-    def wake(self, reader: Executor) -> Future[Weights]:
-        """The weights, which `reader` reads again where they are asleep or could not be read."""
+    def wake(self, reader: Executor, *base: Future[Weights]) -> Future[Weights]:
+        """The weights, which `reader` reads again, from those of the `base`, where they are asleep
+        or could not be read."""
         if self._weights is None or self.state == "asleep":
-            self._weights = reader.submit(self._read_again)
+            self._weights = reader.submit(self._read_again, *base)
         return self._weights
 
     def complete(self, request: Request, plans: Ids[Plan], kept: Ids[int] = ()) -> list[Completion]:

@@ -84,8 +84,9 @@ class Residents:
         with self._state:
             self._check_open()
             is_asleep = generation.state == "asleep"
-            self._base.wake(self._reader)
-            weights = generation.wake(self._reader)
+            weights = self._base.wake(self._reader)
+            if generation is not self._base:
+                weights = generation.wake(self._reader, weights)
         if is_asleep:
             weights.add_done_callback(partial(self._woken, generation.name, time.perf_counter()))
         return weights
@@ -159,19 +160,18 @@ class Residents:
         _check_name(adapter, name, resident)
         if resident is not None:
             return resident
-        self.wake(self._base).result()
+        base = self.wake(self._base).result()
 
-        def read_again() -> Weights:
+        def read_again(base: Future[Weights]) -> Weights:
             again = read_adapter(folder)
             _check_name(again, name, generation)
-            return self._adapted(again)
+            return self._adapted(base.result(), again)
 
-        weights = self._adapted(adapter)
+        weights = self._adapted(base, adapter)
         generation = Generation(name, self._loaded, adapter.digest, weights, read_again)
         return generation
 
-    def _adapted(self, adapter: LoraAdapter) -> Weights:
-        base = self._base.weights
+    def _adapted(self, base: Weights, adapter: LoraAdapter) -> Weights:
         return adapted_weights(self._loaded, base, adapter, self._merge, self._available)
 
     def _woken(self, name: str, started: float, weights: Future[Weights]) -> None:
