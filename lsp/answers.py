@@ -68,6 +68,8 @@ class Health:
     model: str
     reason: str | None
     version: str
+    engine: str = "awake"
+    """`awake`, `asleep` (its memory was given back, the next key wakes it) or `waking`."""
 
     @property
     def is_loading(self) -> bool:
@@ -103,6 +105,7 @@ def health(answer: Json) -> Health:
         model=optional_text(answer, "model") or "",
         reason=optional_text(answer, "reason"),
         version=optional_text(answer, "version") or "",
+        engine=optional_text(answer, "engine") or "awake",
     )
 
 

@@ -94,7 +94,8 @@ class Keeper:
                     reach = Reach(None, self._failed_start)
             self._set(reach)
             self._settled.set()
-            loading = reach.health is not None and reach.health.is_loading
+            health = reach.health
+            loading = health is not None and (health.is_loading or health.engine == "waking")
             try:
                 async with asyncio.timeout(_LOOK_WHILE_LOADING_S if loading else _LOOK_S):
                     await self._wake.wait()

@@ -100,6 +100,9 @@ class StatusBoard:
             return "starting", health.reason or "The model is being loaded."
         if health.status != "ok":
             return "error", health.reason or f"The server says that it is {health.status}."
+        if health.engine == "waking":
+            return "starting", "The model is being read into memory again."
         if self._working:
             return "working", "Asking for a suggestion."
-        return "ready", f"Ready, generation {health.generation}."
+        rest = " The model sleeps; the next key wakes it." if health.engine == "asleep" else ""
+        return "ready", f"Ready, generation {health.generation}.{rest}"

@@ -63,7 +63,7 @@ class Completer:
         )
         self._is_closed = False
         self.last_asked = time.monotonic()
-        """When somebody last wanted something, for the nightly refresh."""
+        """When somebody last wanted something, for the nightly refresh and the model's sleep."""
 
     @property
     def engine(self) -> Engine:
@@ -108,6 +108,7 @@ class Completer:
         """
         if self._is_closed:
             raise Stopping("the server is stopping: start it again")
+        self.last_asked = time.monotonic()
 
         def work() -> int:
             return self._rooms.engine.warm(asked.ask, cancelled=turn.is_over) if turn else 0
@@ -150,6 +151,12 @@ class Completer:
         changes = store.changes_if_idle()
         if changes is None or not watch.is_current(changes):
             await store.call(watch.follow)
+
+    async def sleep_if_idle(self) -> None:
+        """Give the model's memory back once nobody has worked with it for long enough."""
+        idle_minutes = (time.monotonic() - self.last_asked) / 60
+        if 0 < self._config.idle_unload_minutes <= idle_minutes and self.engine.state == "awake":
+            await asyncio.get_running_loop().run_in_executor(self._decoding, self.engine.sleep)
 
     def stop(self) -> None:
         """Take no more requests and end those under way."""

@@ -68,6 +68,10 @@ class ServerConfig:
     quiet_ms: int = 400
     """How long nobody may have asked about a document before its last suggestion is looked at again
     in the background; one that is taken is looked at at once."""
+    idle_unload_minutes: float = 30.0
+    """How long nobody may have worked with the model before its memory is given back; the next
+    request, or a document opened, reads it again. 0: never. Half an hour is longer than people read
+    and think, and shorter than a meal or the time until the nightly refresh, which needs it too."""
     retain_days: int = 90
     """Suggestions older than this are deleted."""
     stop_refresh_on_exit: bool = True
@@ -80,8 +84,9 @@ class ServerConfig:
         for name in ("max_body_bytes", "deadline_ms", "max_tokens", "max_waiting", "retain_days"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
-        if self.quiet_ms < 0:
-            raise ValueError("quiet_ms must be 0 or more")
+        for name in ("quiet_ms", "idle_unload_minutes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
         for kind in self.ledger_kinds:
             if kind not in KINDS:
                 raise ValueError(f"ledger kind '{kind}' is unknown: choose from {', '.join(KINDS)}")

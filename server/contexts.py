@@ -94,6 +94,7 @@ async def _load(app: web.Application, engine: EngineConfig, guard: GuardConfig) 
     model = await asyncio.to_thread(open_engine, engine)
     checker = await asyncio.to_thread(Guard, guard)
     watch = LedgerWatch(model, checker, metrics.banned)
+    metrics.watch(model)
     completer = Completer(Rooms(model, checker, watch, store, metrics), app[CONFIG])
     try:
         await store.call(watch.protect, (model.serving,))
@@ -115,6 +116,7 @@ async def _watch(app: web.Application) -> None:
             if loaded := app[READINESS].loaded_or_none:
                 await loaded.completer.follow_ledger()
                 await loaded.serving.follow()
+                await loaded.completer.sleep_if_idle()
             app[READINESS].trouble("database", None)
         except StoreError as error:
             app[READINESS].trouble("database", str(error))

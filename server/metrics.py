@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from server import VERSION
 from server.completion_wire import Answer
-from server.engine.protocol import SwapReport
+from server.engine.protocol import Engine, SwapReport
 from server.verdicts import Verdict
 
 _FAST = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
@@ -63,6 +63,17 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
+
+    def watch(self, engine: Engine) -> None:
+        """Ask `engine` whenever somebody reads."""
+        awake = Gauge("unsay_awake", "Whether the model is in memory", registry=self._registry)
+        awake.set_function(lambda: engine.state == "awake")
+        wake = Gauge(
+            "unsay_last_wake_seconds",
+            "How long it last took to read the model into memory again",
+            registry=self._registry,
+        )
+        wake.set_function(lambda: (engine.last_wake_ms or 0.0) / 1000)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method, str(status)).inc()

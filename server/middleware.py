@@ -41,6 +41,7 @@ ENGINE_STATUS: Mapping[type[EngineError], tuple[int, str]] = MappingProxyType(
         engine_errors.GenerationGone: (409, "generation_gone"),
         engine_errors.AdapterCorrupt: (409, "adapter_corrupt"),
         engine_errors.AdapterMismatch: (409, "adapter_mismatch"),
+        engine_errors.ChangeLost: (409, "change_lost"),
         engine_errors.EngineClosed: (503, "stopping"),
     }
 )

@@ -16,6 +16,7 @@ async def health(request: web.Request) -> web.Response:
             "status": readiness.status,
             "model": loaded.completer.engine.model if loaded else None,
             "generation": loaded.completer.engine.serving if loaded else None,
+            "engine": loaded.completer.engine.state if loaded else None,
             "reason": readiness.reason,
             "guard": dict(loaded.completer.guard_status()) if loaded else {},
             "background": loaded.completer.background.status() if loaded else {},

@@ -76,6 +76,7 @@ def make_adapter(
     base_digest: str,
     targets: Sequence[str] = ("q_proj", "v_proj", "down_proj"),
     turned: bool = False,
+    std: float = STD,
 ) -> Path:
     """A LoRA adapter as a refresh leaves it, with random weights."""
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
@@ -83,8 +84,8 @@ def make_adapter(
     tuned = tunable(model, options)
     for weight_name, weight in tuned.named_parameters():
         if "lora_B" in weight_name:
-            torch.nn.init.normal_(weight, std=STD)
-    tuned.save_pretrained(str(folder))
+            torch.nn.init.normal_(weight, std=std)
+    tuned.save_pretrained(str(folder), save_embedding_layers=False)
     write_own(folder, name, base_digest)
     return folder
 

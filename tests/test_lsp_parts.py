@@ -11,7 +11,7 @@ import pytest
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
 
-from lsp.answers import Choice
+from lsp.answers import Choice, health
 from lsp.config import LspConfig, with_settings
 from lsp.cursor import PREFIX_CHARS, Cursor, covered_rest
 from lsp.debounce import Debounce
@@ -19,10 +19,12 @@ from lsp.errors import ConfigInvalid
 from lsp.features import register
 from lsp.greeting import initialize_result
 from lsp.items import relative_lines
+from lsp.keeper import Reach
 from lsp.offers import Fate, Offer, Offers
 from lsp.protocol import EditorServer
 from lsp.session import ServerStart, Session
 from lsp.spans import Edit
+from lsp.status import StatusBoard
 from lsp.typed_through import TypedThrough
 
 
@@ -279,3 +281,20 @@ def test_no_handler_blocks_the_others(tmp_path: Path) -> None:
     sync = [name for name, handler in handlers.items() if not inspect.iscoroutinefunction(handler)]
 
     assert sync == [types.INITIALIZE]
+
+
+@pytest.mark.parametrize(
+    ("engine", "state", "message"),
+    [
+        ("awake", "ready", "Ready, generation base."),
+        ("asleep", "ready", "Ready, generation base. The model sleeps; the next key wakes it."),
+        ("waking", "starting", "The model is being read into memory again."),
+    ],
+)
+def test_the_status_says_whether_the_model_sleeps(engine: str, state: str, message: str) -> None:
+    sent: list[dict[str, object]] = []
+    board = StatusBoard(sent.append)
+
+    board.reached(Reach(health({"status": "ok", "generation": "base", "engine": engine})))
+
+    assert (sent[-1]["state"], sent[-1]["message"]) == (state, message)

@@ -267,6 +267,7 @@ async def test_health_names_model_and_generation(server: LiveServer) -> None:
         "status": "ok",
         "model": server.loaded.completer.engine.model,
         "generation": "base",
+        "engine": "awake",
         "reason": None,
         "guard": dict(server.loaded.completer.guard_status()),
         "background": server.loaded.completer.background.status(),

@@ -15,6 +15,7 @@ from unlearn_scene import FORGET, load_tiny, plain_item
 
 from server.engine.digest import file_digest
 from server.engine.load import LoadedModel
+from server.engine.protocol import Form
 from unlearn.candidate import write_candidate
 from unlearn.config import RefreshConfig
 from unlearn.gate import Trial, judge
@@ -26,7 +27,7 @@ from unlearn.preparation import HELD_OUT
 from unlearn.probes import Forced
 from unlearn.reach import said_by_chance
 from unlearn.retain import retain_set
-from unlearn.rows import forget_rows, line_rows, speech_row
+from unlearn.rows import forget_rows, line_rows, merge_row, speech_row
 from unlearn.teacher import anchors, teach
 from unlearn.train import train
 from unlearn.utility import drift
@@ -115,6 +116,35 @@ def test_an_adapter_that_forgets_nothing_is_blocked(scene: Scene, tmp_path: Path
 
     assert failed(verdict) == {"forget_forced", "forget_generated"}
     assert not any(found.is_forgotten for found in verdict.items.values())
+
+
+def test_a_change_that_must_be_merged_and_would_be_lost_is_blocked(
+    scene: Scene, tmp_path: Path
+) -> None:
+    lost = changed(scene, tmp_path / "lost", lambda name, w: w * 1e-5)
+    trial = replace(scene.trial, merge="always")
+
+    verdict = judge(lost, name_of(lost), trial, CONFIG)
+
+    assert not verdict.passed
+    assert "changes too little" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "error", "sentence", "passed"),
+    [
+        ("unmerged", None, "served unmerged", True),
+        ("merged", 0.01, "served merged; merging rounds 1.00% of the change away", True),
+        ("unmerged", 0.9, "served unmerged; merging rounds 90.00% of the change away", False),
+    ],
+)
+def test_a_row_says_in_which_form_the_candidate_was_served(
+    form: Form, error: float | None, sentence: str, passed: bool
+) -> None:
+    row = merge_row(form, error)
+
+    assert row.sentence.startswith(sentence)
+    assert (row.passed, row.blocking) == (passed, False)
 
 
 def test_an_adapter_of_zeros_or_of_no_numbers_is_not_even_run(scene: Scene, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from server.engine.adapters import merged, read_adapter
-from server.engine.config import EngineConfig
+from server.engine.config import EngineConfig, Merge
+from server.engine.errors import ChangeLost
 from server.engine.load import LoadedModel
 from server.engine.local import LocalEngine
 from server.guard.finding import Case, Finding
@@ -24,6 +25,7 @@ from unlearn.rows import (
     guard_row,
     integrity_row,
     line_rows,
+    merge_row,
     speech_row,
     utility_rows,
 )
@@ -50,6 +52,8 @@ class Trial:
     """The guard, if there is one."""
     night: int = 1
     """The how many-eth candidate this is that is judged against the same base."""
+    merge: Merge = "auto"
+    """As the server is set."""
 
 
 @dataclass
@@ -87,17 +91,20 @@ def judge(
     found = forced(candidate, trial.lessons)
     by_chance = said_by_chance(candidate, trial.lessons)
     del candidate
-    engine = LocalEngine(loaded, EngineConfig())
+    engine = LocalEngine(loaded, EngineConfig(merge=trial.merge))
     try:
-        engine.swap(name, folder)
+        served = engine.swap(name, folder)
         asked = _ask_all(engine, name, trial, config, found, by_chance, report)
         report(steps - 1, steps, "comparing suggestions with the base's")
         cuts = function_cuts(config.seed)
         base, now = (filled_lines(engine, loaded, g, cuts) for g in (BASE, name))
+    except ChangeLost as lost:
+        return Verdict([integrity_row(end_fresh(fresh) or str(lost))])
     finally:
         engine.close()
     rows = [
         integrity_row(end_fresh(fresh)),
+        merge_row(served.form, served.merge_error),
         *forget_rows(asked.verdicts.values(), trial.new, config),
         *guard_row(None if trial.check is None else asked.flagged, len(trial.items)),
         *speech_row(asked.answers),

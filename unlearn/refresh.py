@@ -210,6 +210,7 @@ class _Refresh:
                 fingerprint=self._db.cipher.fingerprint,
                 check=None if guard is None else guard.check,
                 night=1 + _judged_against(self._db, loaded.digest),
+                merge=self._engine.merge,
             )
             return judge(
                 candidate.folder, candidate.name, trial, self._config, self._progress("gate")

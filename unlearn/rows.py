@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from server.engine.protocol import Form
+from server.engine.weights import MOST_MERGE_ERROR
 from unlearn.config import RefreshConfig
 from unlearn.infilling import Filled
 from unlearn.paired import Finding, sign_test
@@ -31,6 +33,16 @@ def integrity_row(wrong: str | None) -> Row:
     if wrong is not None:
         sentence = f"the adapter is not sound: {wrong}"
     return Row("integrity", float(wrong is not None), 0.0, wrong is None, True, sentence)
+
+
+def merge_row(form: Form, error: float | None) -> Row:
+    """How the candidate was served, and how much of its change a merge rounds away."""
+    lost = 0.0 if error is None else error
+    sentence = f"served {form}"
+    if error is not None:
+        sentence += f"; merging rounds {lost:.2%} of the change away (merged up to "
+        sentence += f"{MOST_MERGE_ERROR:.0%})"
+    return Row("merge", lost, MOST_MERGE_ERROR, lost <= MOST_MERGE_ERROR, False, sentence)
 
 
 def forget_rows(

@@ -118,8 +118,7 @@ def merged(loaded: LoadedModel, adapter: LoraAdapter) -> Any:
     check_fits(adapter, loaded)
     source = loaded.model if loaded.is_exact else read_weights(loaded.folder, torch.float32)
     pristine = dict(source.named_modules())
-    shared = {id(p): p for p in loaded.model.parameters()}
-    spare = copy.deepcopy(loaded.model, shared)
+    spare = shared_copy(loaded.model)
     for name, (a, b) in adapter.pairs.items():
         module = spare.get_submodule(name)
         weight: Tensor = pristine[name].weight
@@ -127,7 +126,12 @@ def merged(loaded: LoadedModel, adapter: LoraAdapter) -> Any:
         total = weight.float() + (delta.T if isinstance(module, Conv1D) else delta)
         placed = total.to(device=loaded.device, dtype=loaded.dtype)
         module.weight = nn.Parameter(placed, requires_grad=False)
-    return spare.eval()
+    return spare
+
+
+def shared_copy(model: Any) -> Any:
+    """A copy of the transformers module whose weights are the model's own."""
+    return copy.deepcopy(model, {id(p): p for p in model.parameters()}).eval()
 
 
 def _scale(folder: Path, config: dict[str, Any]) -> tuple[int, float]:

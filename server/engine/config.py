@@ -8,6 +8,7 @@ from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Merge = Literal["auto", "always", "never"]
 
 EMBEDDED_MODEL = Path(__file__).parent.parent / "default_model"
 
@@ -26,6 +27,9 @@ class EngineConfig:
     """Prompt and completion together; None takes what the model says, within reason."""
     threads: int | None = None
     """CPU threads of one forward pass; None is half of the cores, the rest is the editor's."""
+    merge: Merge = "auto"
+    """Whether adapters are merged into a copy of the weights, or multiplied beside them, slower and
+    in no more memory than their own. `auto` merges where the memory and the number format allow."""
     digest_cache: Path | None = None
     """A JSON file that remembers digests, so that a start need not read all of a large model."""
 

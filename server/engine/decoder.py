@@ -6,7 +6,9 @@ not to the last detail it says None, and transformers' own modules are used inst
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,6 +24,15 @@ CACHE_BYTES = 32 * 2**20
 """Layers that fit a processor's last cache are as quick in float32, and exact."""
 LEAST_INT8_HEAD = 2**20
 """With fewer weights than this, packing the head wins nothing."""
+PRODUCTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "queries_keys_values": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        "after_attention": ("self_attn.o_proj",),
+        "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+        "down": ("mlp.down_proj",),
+    }
+)
+"""The products of a block, and the modules of a layer whose weights each one multiplies with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +56,13 @@ class Block:
     """The weights of one layer."""
 
     before_attention: Norm
-    queries_keys_values: Linear
+    queries_keys_values: Product
     query_norm: Norm | None
     key_norm: Norm | None
-    after_attention: Linear
+    after_attention: Product
     before_mlp: Norm
-    gate_up: Linear
-    down: Linear
+    gate_up: Product
+    down: Product
 
     def mlp(self, x: Tensor) -> Tensor:
         """x (rows, width), not yet normed."""
@@ -74,6 +85,8 @@ class Decoder:
     angles: Tensor
     """(head width / 2,), per position."""
     angle_scale: float
+    packs_layers: bool
+    """Whether the blocks hold their weights in eight bits too."""
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids (rows,); (rows, width) float32."""
@@ -102,15 +115,26 @@ class Decoder:
         turned = torch.addcmul(turned * cosine, turned.roll(self.head_width // 2, dims=-1), sine)
         return turned[:, : self.heads], turned[:, self.heads :], values
 
+    def products(self) -> dict[tuple[str, ...], Product]:
+        """What multiplies in the blocks, by the names of the modules whose weights it has."""
+        return {
+            names: getattr(block, part)
+            for i, block in enumerate(self.blocks)
+            for part, names in _names(i).items()
+        }
+
+    def with_products(self, changed: Mapping[tuple[str, ...], Product]) -> Decoder:
+        """The same, but for what multiplies with the modules of these names."""
+        blocks = [
+            replace(block, **{p: changed[n] for p, n in _names(i).items() if n in changed})
+            for i, block in enumerate(self.blocks)
+        ]
+        return replace(self, blocks=tuple(blocks))
+
     @property
     def size_bytes(self) -> int:
         """Memory held beyond the module's own weights."""
-        parts = [
-            part
-            for b in self.blocks
-            for part in (b.queries_keys_values, b.after_attention, b.gate_up, b.down)
-        ]
-        return self.head.size_bytes + sum(part.size_bytes for part in parts)
+        return self.head.size_bytes + sum(one.size_bytes for one in self.products().values())
 
 
 def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
@@ -136,7 +160,13 @@ def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
             head_width=inner.layers[0].self_attn.head_dim,
             angles=rotary.inv_freq.float(),
             angle_scale=float(rotary.attention_scaling),
+            packs_layers=packs_layers,
         )
+
+
+def product_of(model: Any, names: tuple[str, ...], *, is_packed: bool) -> Product:
+    """What multiplies with the weights of these modules, that share their input."""
+    return _linear(is_packed, *(model.get_submodule(name) for name in names))
 
 
 def _head(module: Any, is_packed: bool) -> Product:
@@ -159,19 +189,21 @@ def _is_known(model: Any, config: Any) -> bool:
 
 
 def _block(layer: Any, is_packed: bool) -> Block:
-    attention, mlp = layer.self_attn, layer.mlp
     return Block(
         before_attention=_norm(layer.input_layernorm),
-        queries_keys_values=_linear(
-            is_packed, attention.q_proj, attention.k_proj, attention.v_proj
-        ),
-        query_norm=_optional_norm(attention, "q_norm"),
-        key_norm=_optional_norm(attention, "k_norm"),
-        after_attention=_linear(is_packed, attention.o_proj),
+        query_norm=_optional_norm(layer.self_attn, "q_norm"),
+        key_norm=_optional_norm(layer.self_attn, "k_norm"),
         before_mlp=_norm(layer.post_attention_layernorm),
-        gate_up=_linear(is_packed, mlp.gate_proj, mlp.up_proj),
-        down=_linear(is_packed, mlp.down_proj),
+        **{part: product_of(layer, names, is_packed=is_packed) for part, names in PRODUCTS.items()},
     )
+
+
+def _names(layer: int) -> dict[str, tuple[str, ...]]:
+    """PRODUCTS with the names that the modules of one layer have in the whole model."""
+    return {
+        part: tuple(f"model.layers.{layer}.{name}" for name in names)
+        for part, names in PRODUCTS.items()
+    }
 
 
 def _linear(is_packed: bool, *modules: Any) -> Linear:

@@ -12,6 +12,7 @@ EngineError
 ├── GenerationGone       the generation a request is pinned to is not resident
 ├── AdapterCorrupt       an adapter folder is incomplete, changed or holds nothing
 ├── AdapterMismatch      a sound adapter, but for another model or under another name
+├── ChangeLost           a fitting adapter whose change is rounded away when it is merged
 └── EngineClosed         a request after `close`
 """
 
@@ -61,6 +62,10 @@ class AdapterCorrupt(EngineError):
 
 
 class AdapterMismatch(EngineError):
+    pass
+
+
+class ChangeLost(EngineError):
     pass
 
 

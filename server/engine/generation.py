@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Ids
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Any
 
 from server.engine.decode import decode, decode_together, prefill
-from server.engine.decoder import decoder_of
-from server.engine.decoder_sequence import DecoderSequence
 from server.engine.drafts import Lookahead, NgramDrafts
 from server.engine.healing import Beginning
 from server.engine.load import LoadedModel
 from server.engine.prefix_cache import PrefixCache
 from server.engine.prompt import Prompt
-from server.engine.protocol import Ask, Completion
-from server.engine.sequence import ModuleSequence
+from server.engine.protocol import Ask, Completion, EngineState
 from server.engine.stop_rules import EditorEnds
 from server.engine.text_codec import TextWriter
 from server.engine.utterance import Chooser, Decoded, Forbids, Sampling, Utterance
+from server.engine.weights import Weights
 
 # Greedy alternatives would all be the same; a little heat makes them differ.
 ALTERNATIVE_TEMPERATURE = 0.8
@@ -60,15 +58,48 @@ class Plan:
 class Generation:
     """Weights under a name. Its prefix cache is its own, so texts never mix generations."""
 
-    def __init__(self, name: str, loaded: LoadedModel, model: Any, digest: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        loaded: LoadedModel,
+        digest: str | None,
+        weights: Weights,
+        read_again: Callable[..., Weights],
+    ) -> None:
         self.name = name
         self.digest = digest
         """Of the adapter; None for the base."""
         self._loaded = loaded
-        decoder = decoder_of(model)
-        self.cache = PrefixCache(
-            lambda: ModuleSequence(model) if decoder is None else DecoderSequence(decoder)
-        )
+        self._read_again = read_again
+        self._weights: Future[Weights] | None = Future()
+        self._weights.set_result(weights)
+        self.cache = PrefixCache(lambda: self.weights.sequence())
+
+    @property
+    def weights(self) -> Weights:
+        """Raises what went wrong if they could not be read again; never asked for asleep."""
+        assert self._weights is not None
+        return self._weights.result()
+
+    @property
+    def state(self) -> EngineState:
+        if self._weights is None:
+            return "asleep"
+        if not self._weights.done():
+            return "waking"
+        return "awake" if self._weights.exception() is None else "asleep"
+
+    def sleep(self) -> None:
+        """Let the weights go, and what was read with them."""
+        self._weights = None
+        self.cache.clear()
+
+    def wake(self, reader: Executor, *base: Future[Weights]) -> Future[Weights]:
+        """The weights, which `reader` reads again, from those of the `base`, where they are asleep
+        or could not be read."""
+        if self._weights is None or self.state == "asleep":
+            self._weights = reader.submit(self._read_again, *base)
+        return self._weights
 
     def complete(self, request: Request, plans: Ids[Plan], kept: Ids[int] = ()) -> list[Completion]:
         """One completion for each plan, the tokens `kept` of an earlier one at their beginning.

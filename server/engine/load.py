@@ -27,6 +27,8 @@ from server.engine.errors import (
 )
 from server.engine.fim import FimFormat, find_fim, read_unsay
 from server.engine.healing import Vocabulary
+from server.engine.memory import in_own_mappings
+from server.engine.stored import Stored
 from server.engine.text_codec import TextCodec
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -40,8 +42,9 @@ CUDA_CONTEXT_TOKENS = 4096
 class LoadedModel:
     """A model with all that is needed to prompt it. Its weights are never changed."""
 
-    model: Any
-    """The transformers module, in evaluation mode."""
+    stored: Stored
+    device: torch.device
+    dtype: torch.dtype
     tokenizer: Any
     codec: TextCodec
     fim: FimFormat | None
@@ -58,12 +61,9 @@ class LoadedModel:
     """The weights are as stored, not rounded to a narrower type."""
 
     @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.model.dtype
+    def model(self) -> Any:
+        """The transformers module, in evaluation mode."""
+        return self.stored.model
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -96,25 +96,37 @@ def load_model(
     place = _device(device)
     _check_files(folder)
     config = _config(folder)
-    model, is_exact = _model(folder, config, place, _dtype(dtype, place))
+    number = _dtype(dtype, place)
+    model = _model(folder, place, number)
     tokenizer = _tokenizer(folder)
     codec = TextCodec(tokenizer)
     ends = _ends(model, tokenizer, config)
     fim = find_fim(codec, folder, name, frozenset(ends))
     if fim is not None:
         codec.forbid(fim.stops)
+    digest = model_digest(folder, digest_cache)
+
+    def read_again() -> Any:
+        if model_digest(folder, digest_cache) != digest:
+            raise ModelDamaged(
+                f"the model in {folder} was changed while it was asleep; restart the server"
+            )
+        return _model(folder, place, number)
+
     return LoadedModel(
-        model=model,
+        stored=Stored(model, read_again),
+        device=model.device,
+        dtype=model.dtype,
         tokenizer=tokenizer,
         codec=codec,
         fim=fim,
         name=name,
-        digest=model_digest(folder, digest_cache),
+        digest=digest,
         context_tokens=_context_tokens(folder, config, place, context_tokens),
         folder=folder,
         stops=(fim.stops if fim else codec.control) | frozenset(ends),
         end=ends[0] if ends else 0,
-        is_exact=is_exact,
+        is_exact=number == torch.float32 or config.dtype == number,
     )
 
 
@@ -208,15 +220,20 @@ def _config(folder: Path) -> Any:
     return config
 
 
-def _model(folder: Path, config: Any, device: torch.device, dtype: torch.dtype) -> tuple[Any, bool]:
-    model = read_weights(folder, dtype).to(device)
+def _model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    with in_own_mappings():
+        return _turned_head(read_weights(folder, dtype).to(device))
+
+
+def _turned_head(model: Any) -> Any:
     head = model.get_output_embeddings()
-    if device.type == "cpu" and dtype == torch.float32 and isinstance(head, nn.Linear):
+    is_plain = model.device.type == "cpu" and model.dtype == torch.float32
+    if is_plain and isinstance(head, nn.Linear):
         # One row times a wide matrix runs five times as fast when the matrix lies turned; an
         # embedding that is tied to it must not, so the head gets a copy.
         turned = head.weight.t().contiguous().t()
         head.weight = nn.Parameter(turned, requires_grad=False)
-    return model, dtype == torch.float32 or config.dtype == dtype
+    return model
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable
 from collections.abc import Sequence as Ids
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,20 +14,18 @@ from pathlib import Path
 
 import torch
 
-from server.engine.adapters import LoraAdapter, check_fits, merged, read_adapter
 from server.engine.banning import bans_for, token_ends, ways_to_say
 from server.engine.bans import BanAutomaton, ForbiddenStart
 from server.engine.config import EngineConfig
-from server.engine.errors import AdapterMismatch, AskInvalid, EngineClosed, GenerationGone
+from server.engine.errors import AskInvalid
 from server.engine.generation import Generation, Plan, Request, never
 from server.engine.healing import Beginning
 from server.engine.load import LoadedModel, load_model
 from server.engine.prompt import build_prompt
-from server.engine.protocol import Ask, Ban, Completion, SwapReport
-from store.records import BASE, Kind
+from server.engine.protocol import Ask, Ban, Completion, EngineState, SwapReport
+from server.engine.residents import Residents
+from store.records import Kind
 
-# Kept beside the base: the serving generation and the one to roll back to.
-RESIDENT = 2
 # How soon a request that waits for its turn notices that it was cancelled.
 WAIT_S = 0.005
 
@@ -56,16 +54,10 @@ class LocalEngine:
         if config is not None and config.threads is not None:
             torch.set_num_threads(config.threads)
         self.loaded = loaded
-        base = Generation(BASE, loaded, loaded.model, None)
-        self._resident: dict[str, Generation] = {BASE: base}
-        self._serving = base
+        self._residents = Residents(loaded, "auto" if config is None else config.merge)
         self._bans = BanAutomaton()
-        self._is_closed = False
         self._turn = threading.Lock()
         """Held by the request that runs."""
-        self._swapping = threading.Lock()
-        self._state = threading.Lock()
-        """Held for a few instructions, to read or change which generations there are."""
 
     @property
     def model(self) -> str:
@@ -73,12 +65,19 @@ class LocalEngine:
 
     @property
     def serving(self) -> str:
-        return self._serving.name
+        return self._residents.serving
 
     @property
     def generations(self) -> tuple[str, ...]:
-        with self._state:
-            return tuple(self._resident)
+        return self._residents.names
+
+    @property
+    def state(self) -> EngineState:
+        return self._residents.state
+
+    @property
+    def last_wake_ms(self) -> float | None:
+        return self._residents.last_wake_ms
 
     def complete(
         self,
@@ -92,7 +91,7 @@ class LocalEngine:
         Raises AskInvalid, NoFim, GenerationGone and EngineClosed.
         """
         generation, request = self._request(ask, ask.generation, cancelled)
-        with self._my_turn(cancelled) as is_mine:
+        with self._my_turn(generation, cancelled) as is_mine:
             if not is_mine:
                 return [generation.cancelled(request)]
             shows = [None if on_text is None else partial(on_text, i) for i in range(ask.n)]
@@ -105,7 +104,7 @@ class LocalEngine:
     def warm(self, ask: Ask, *, cancelled: Callable[[], bool] = never) -> int:
         """See protocol.Engine. Raises what `complete` raises."""
         generation, request = self._request(ask, ask.generation, cancelled)
-        with self._my_turn(cancelled) as is_mine:
+        with self._my_turn(generation, cancelled) as is_mine:
             return generation.warm(request) if is_mine else 0
 
     def complete_differently(
@@ -128,7 +127,7 @@ class LocalEngine:
         kept = completion.tokens[:at]
         begin = ends[at - 1] if at else 0
         same = ways_to_say(codec, text, completion.tokens[at], begin, offset)
-        with self._my_turn(cancelled) as is_mine:
+        with self._my_turn(generation, cancelled) as is_mine:
             if not is_mine:
                 return None
             avoided = frozenset(same)
@@ -155,71 +154,25 @@ class LocalEngine:
         return bans_for(self.loaded, prefix, target, start, end, kind, replacement)
 
     def swap(self, name: str, adapter: Path | None) -> SwapReport:
-        """See protocol.Engine. Raises AdapterCorrupt, AdapterMismatch and EngineClosed."""
-        if (name == BASE) != (adapter is None):
-            raise AdapterMismatch(
-                f"`{BASE}` is the model with no adapter, and every other generation has one; "
-                f"{name!r} came with {adapter}"
-            )
-        with self._swapping:
-            started = time.perf_counter()
-            candidate = self._candidate(name, adapter)
-            prepared = time.perf_counter()
-            with self._state:
-                self._check_open()
-                previous = self._serving
-                self._resident.pop(name, None)
-                self._resident[name] = self._serving = candidate
-                for old in [n for n in self._resident if n != BASE][:-RESIDENT]:
-                    del self._resident[old]
-            paused = time.perf_counter()
-            if previous is not candidate:
-                previous.cache.clear()
-        return SwapReport(
-            generation=name,
-            previous=previous.name,
-            prepare_ms=(prepared - started) * 1000,
-            pause_ms=(paused - prepared) * 1000,
-        )
+        """See protocol.Engine; what sleeps is woken for it.
+
+        Raises AdapterCorrupt, AdapterMismatch, ChangeLost and EngineClosed.
+        """
+        return self._residents.swap(name, adapter)
+
+    def sleep(self) -> bool:
+        """See protocol.Engine."""
+        return self._residents.sleep(self._turn)
 
     def close(self) -> None:
         """Let the running request end, refuse all later ones and let the weights go."""
-        with self._state:
-            self._is_closed = True
-        with self._turn:
-            for generation in self._resident.values():
-                generation.cache.clear()
-
-    def _candidate(self, name: str, folder: Path | None) -> Generation:
-        with self._state:
-            self._check_open()
-            resident = self._resident.get(name)
-        if folder is None:
-            assert resident is not None, "the base is always resident"
-            return resident
-        adapter = read_adapter(folder)
-        self._check_name(adapter, name, resident)
-        if resident is not None:
-            return resident
-        check_fits(adapter, self.loaded)
-        return Generation(name, self.loaded, merged(self.loaded, adapter), adapter.digest)
-
-    def _check_name(self, adapter: LoraAdapter, name: str, resident: Generation | None) -> None:
-        if adapter.name != name:
-            raise AdapterMismatch(
-                f"the adapter's own name is {adapter.name!r}, not {name!r}; give its own name"
-            )
-        if resident is not None and resident.digest != adapter.digest:
-            raise AdapterMismatch(
-                f"another adapter is served under the name {name!r}; a generation never changes: "
-                "give the new one a new name"
-            )
+        self._residents.close(self._turn)
 
     def _request(
         self, ask: Ask, name: str | None, cancelled: Callable[[], bool]
     ) -> tuple[Generation, Request]:
         _check(ask)
-        generation = self._generation(name)
+        generation = self._residents.find(name)
         prompt = build_prompt(self.loaded, ask.prefix, ask.suffix, ask.max_tokens, heals=ask.heals)
         return generation, Request(ask, prompt, cancelled)
 
@@ -236,34 +189,31 @@ class LocalEngine:
                 beginning.advance(token)
         return Plan(bans=(automaton.follow((*prompt.context, *kept)),), beginning=beginning)
 
-    def _generation(self, name: str | None) -> Generation:
-        with self._state:
-            self._check_open()
-            if name is None:
-                return self._serving
-            found = self._resident.get(name)
-            if found is None:
-                raise GenerationGone(
-                    f"generation {name!r} is not resident (these are: "
-                    f"{', '.join(self._resident)}); ask without a generation, or promote it"
-                )
-            return found
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise EngineClosed("the engine was closed; start the server again")
-
     @contextmanager
-    def _my_turn(self, cancelled: Callable[[], bool]) -> Generator[bool]:
-        """Wait for the running request to end; False if cancelled before that."""
-        while not (is_mine := self._turn.acquire(timeout=WAIT_S)):
-            if cancelled():
-                break
+    def _my_turn(self, generation: Generation, cancelled: Callable[[], bool]) -> Generator[bool]:
+        """Wait for the generation's weights and for the running request to end; False if cancelled
+        before that."""
+        is_mine = self._takes_turn(generation, cancelled)
         try:
             yield is_mine
         finally:
             if is_mine:
                 self._turn.release()
+
+    def _takes_turn(self, generation: Generation, cancelled: Callable[[], bool]) -> bool:
+        while True:
+            weights = self._residents.wake(generation)
+            while not weights.done():
+                if cancelled():
+                    return False
+                wait([weights], WAIT_S)
+            weights.result()  # raises what went wrong
+            while not self._turn.acquire(timeout=WAIT_S):
+                if cancelled():
+                    return False
+            if generation.state == "awake":
+                return True
+            self._turn.release()  # it fell asleep again meanwhile
 
 
 def _check(ask: Ask) -> None:

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 from store.records import Kind
 
 Finish = Literal["stop", "length", "cancelled"]
+Form = Literal["base", "merged", "unmerged"]
+EngineState = Literal["awake", "asleep", "waking"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class SwapReport:
     """Reading, checking and merging, while the old generation served."""
     pause_ms: float
     """For how long no request could start."""
+    form: Form
+    """Merged into a copy of the weights, or multiplied beside them."""
+    merge_error: float | None
+    """How much of the change a merge rounds away: 0 none, 1 all. None: nothing was merged."""
 
 
 class Engine(Protocol):
@@ -143,6 +149,19 @@ class Engine(Protocol):
 
         Everything is checked before anything changes: on an error the old one serves on.
         """
+        ...
+
+    @property
+    def state(self) -> EngineState: ...
+
+    @property
+    def last_wake_ms(self) -> float | None:
+        """How long the last waking took; None before there was one."""
+        ...
+
+    def sleep(self) -> bool:
+        """Give the memory of the weights and of all that was read back, until a request comes:
+        that one waits for them. False where it is asleep already or anything is under way."""
         ...
 
     def close(self) -> None: ...
