@@ -21,9 +21,9 @@ class Counted(DecoderSequence):
 
     passes = 0
 
-    def _read(self, ids: Sequence[int]) -> Tensor:
+    def _read(self, ids: Sequence[int], rows: int) -> Tensor:
         self.passes += 1
-        return super()._read(ids)
+        return super()._read(ids, rows)
 
 
 @pytest.fixture(scope="module")

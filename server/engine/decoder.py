@@ -7,19 +7,21 @@ not to the last detail it says None, and transformers' own modules are used inst
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding, rms_norm, silu
 
-from server.engine.kernels import Exact, Int8Head, Linear, Product, has_int8
+from server.engine.kernels import FEW_ROWS, Exact, Linear, Product, Rounding, head
+from server.engine.native.step import HEAD_STEP, Layer, Step
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 STEADY_ROTATIONS = ("default", "linear", "llama3")
 """Kinds of rotary embedding whose angles do not depend on the length of the text."""
 CACHE_BYTES = 32 * 2**20
-"""Layers that fit a processor's last cache are as quick in float32, and exact."""
+"""Layers that fit a processor's last cache stay exact."""
 LEAST_INT8_HEAD = 2**20
 """With fewer weights than this, packing the head wins nothing."""
 
@@ -39,6 +41,11 @@ class Norm:
         square = float(torch.dot(row, row)) / len(row)
         return (row * (square + self.epsilon) ** -0.5).mul_(self.weight)[None]
 
+    @property
+    def parts(self) -> tuple[Tensor, float]:
+        """As our own code takes it."""
+        return self.weight, self.epsilon
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -52,6 +59,11 @@ class Block:
     before_mlp: Norm
     gate_up: Linear
     down: Linear
+
+    @property
+    def products(self) -> tuple[Linear, Linear, Linear, Linear]:
+        """In the order in which they are used."""
+        return self.queries_keys_values, self.after_attention, self.gate_up, self.down
 
     def mlp(self, x: Tensor) -> Tensor:
         """x (rows, width), not yet normed."""
@@ -102,35 +114,46 @@ class Decoder:
         turned = torch.addcmul(turned * cosine, turned.roll(self.head_width // 2, dims=-1), sine)
         return turned[:, : self.heads], turned[:, self.heads :], values
 
+    @cached_property
+    def step(self) -> Step | None:
+        """All layers in one call for few rows; None where our own code does not do all of them."""
+        layers = [layer for b in self.blocks if (layer := _layer(b)) is not None]
+        if len(layers) < len(self.blocks) or self.head_width % HEAD_STEP:
+            return None
+        return Step(
+            layers,
+            self.last_norm.parts,
+            rows=FEW_ROWS,
+            heads=self.heads,
+            key_heads=self.key_heads,
+            head_width=self.head_width,
+        )
+
     @property
     def size_bytes(self) -> int:
         """Memory held beyond the module's own weights."""
-        parts = [
-            part
-            for b in self.blocks
-            for part in (b.queries_keys_values, b.after_attention, b.gate_up, b.down)
-        ]
-        return self.head.size_bytes + sum(part.size_bytes for part in parts)
+        return self.head.size_bytes + sum(p.size_bytes for b in self.blocks for p in b.products)
 
 
 def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
     """The decoder over a transformers module on the CPU; None where it is another architecture.
 
-    `is_packed`: eight-bit copies of the weights for few rows, where they are worth it.
+    `is_packed`: narrower copies of the weights for few rows, where they are worth it.
     """
     config = model.config
     if not _is_known(model, config):
         return None
-    is_packed = is_packed and has_int8()
     inner, rotary = model.model, model.model.rotary_emb
     layer_bytes = 4 * sum(p.numel() for p in inner.layers.parameters())
-    packs_layers = is_packed and layer_bytes > CACHE_BYTES
+    rounding: Rounding = "none"
+    if is_packed:
+        rounding = "bytes" if layer_bytes > CACHE_BYTES else "lossless"
     with torch.inference_mode():
         return Decoder(
             embeddings=inner.embed_tokens.weight,
-            blocks=tuple(_block(layer, packs_layers) for layer in inner.layers),
+            blocks=tuple(_block(layer, rounding) for layer in inner.layers),
             last_norm=_norm(inner.norm),
-            head=_head(model.lm_head, is_packed),
+            head=_head(model, is_packed),
             heads=config.num_attention_heads,
             key_heads=config.num_key_value_heads,
             head_width=inner.layers[0].self_attn.head_dim,
@@ -139,10 +162,16 @@ def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
         )
 
 
-def _head(module: Any, is_packed: bool) -> Product:
-    if is_packed and module.weight.numel() >= LEAST_INT8_HEAD:
-        return Int8Head(module.weight, module.bias)
-    return Exact([module.weight], [module.bias])
+def _head(model: Any, is_packed: bool) -> Product:
+    weight, bias, embeddings = (
+        model.lm_head.weight,
+        model.lm_head.bias,
+        model.model.embed_tokens.weight,
+    )
+    if not is_packed or weight.numel() < LEAST_INT8_HEAD:
+        return Exact([weight], [bias])
+    # `load_model` turns the head: the embeddings it is tied to still lie row by row
+    return head(embeddings if torch.equal(weight, embeddings) else weight, bias)
 
 
 def _is_known(model: Any, config: Any) -> bool:
@@ -158,24 +187,35 @@ def _is_known(model: Any, config: Any) -> bool:
     )
 
 
-def _block(layer: Any, is_packed: bool) -> Block:
+def _layer(block: Block) -> Layer | None:
+    first, second, third, last = (product.native for product in block.products)
+    if first is None or second is None or third is None or last is None:
+        return None
+    norms = (
+        block.before_attention.parts,
+        None if block.query_norm is None else block.query_norm.parts,
+        None if block.key_norm is None else block.key_norm.parts,
+        block.before_mlp.parts,
+    )
+    return Layer(norms, (first, second, third, last))
+
+
+def _block(layer: Any, rounding: Rounding) -> Block:
     attention, mlp = layer.self_attn, layer.mlp
     return Block(
         before_attention=_norm(layer.input_layernorm),
-        queries_keys_values=_linear(
-            is_packed, attention.q_proj, attention.k_proj, attention.v_proj
-        ),
+        queries_keys_values=_linear(rounding, attention.q_proj, attention.k_proj, attention.v_proj),
         query_norm=_optional_norm(attention, "q_norm"),
         key_norm=_optional_norm(attention, "k_norm"),
-        after_attention=_linear(is_packed, attention.o_proj),
+        after_attention=_linear(rounding, attention.o_proj),
         before_mlp=_norm(layer.post_attention_layernorm),
-        gate_up=_linear(is_packed, mlp.gate_proj, mlp.up_proj),
-        down=_linear(is_packed, mlp.down_proj),
+        gate_up=_linear(rounding, mlp.gate_proj, mlp.up_proj),
+        down=_linear(rounding, mlp.down_proj),
     )
 
 
-def _linear(is_packed: bool, *modules: Any) -> Linear:
-    return Linear([m.weight for m in modules], [m.bias for m in modules], is_packed=is_packed)
+def _linear(rounding: Rounding, *modules: Any) -> Linear:
+    return Linear([m.weight for m in modules], [m.bias for m in modules], rounding)
 
 
 def _optional_norm(attention: Any, name: str) -> Norm | None:
