@@ -33,6 +33,7 @@ from store.home import Home
 
 RESULT = Path(__file__).parent / "results" / "swap.json"
 START_S = 120.0
+PROMPT_CHARS = 1200
 
 SERVE = """
 import sys
@@ -70,7 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if outcome.failed == outcome.mixed == 0 else 1
 
 
-def swapped(model: Path, completions: int, swaps: int, max_tokens: int = MAX_TOKENS) -> Outcome:
+def swapped(
+    model: Path,
+    completions: int,
+    swaps: int,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    prompt_chars: int = PROMPT_CHARS,
+) -> Outcome:
     """Serve `model` with three generations made at random, and change them under load."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
@@ -79,15 +87,17 @@ def swapped(model: Path, completions: int, swaps: int, max_tokens: int = MAX_TOK
         db.close()
         with serving(home, model) as url:
             target = Target(url, home.token.read_text(), tuple(names), max_tokens)
-            load = swap_under_load(target, _prompts(), completions=completions, swaps=swaps)
+            load = swap_under_load(
+                target, _prompts(prompt_chars), completions=completions, swaps=swaps
+            )
             return asyncio.run(load)
 
 
-def _prompts() -> list[str]:
+def _prompts(chars: int) -> list[str]:
     """Beginnings of functions out of this repository's own files."""
     files = sorted((Path(__file__).parent.parent / "server").glob("*.py"))[:10]
     texts = [file.read_text(encoding="utf-8") for file in files]
-    return [text[: text.find("\n", len(text) // 3) + 1][-1200:] for text in texts]
+    return [text[: text.find("\n", len(text) // 3) + 1][-chars:] for text in texts]
 
 
 def _row(model: str, outcome: Outcome, seconds: float) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import torch
@@ -59,8 +60,8 @@ class Ours:
         return _since(began)
 
     def typing(self, place: Place) -> tuple[float, float]:
-        sequence = DecoderSequence(self._decoder)
-        sequence.read(place.read)
+        sequence = _known(self._decoder, place.read)
+        sequence.rewind(len(place.read))
         began = time.perf_counter()
         token = _best(sequence.read(place.typed))
         first = _since(began)
@@ -134,6 +135,14 @@ class CachedLoop:
             input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1
         )
         return _best(found.logits[0, -1])
+
+
+@lru_cache(maxsize=1)
+def _known(decoder: Decoder, ids: tuple[int, ...]) -> DecoderSequence:
+    """Read once for all that start from there."""
+    sequence = DecoderSequence(decoder)
+    sequence.read(ids)
+    return sequence
 
 
 def _best(logits: Any) -> int:

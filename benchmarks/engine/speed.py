@@ -21,6 +21,7 @@ Peer = Literal["transformers", "llama.cpp"]
 PREFILL_TOKENS = 1_024
 TYPING_TOKENS = {"S": 984, "M": 1_024}
 """With what is typed and said, no more than the model was trained for."""
+WARM_TOKENS = 64
 GENERATE, LOOP, LLAMA = (
     "transformers generate, bf16",
     "transformers cached loop, bf16",
@@ -40,24 +41,25 @@ Times = dict[str, dict[str, list[float]]]
 
 
 def speed_rows(size: Size, peer: Peer, threads: int, count: int) -> list[Row]:
-    """Medians over `count` places, and one more before them that warms up."""
+    """Medians over `count` places."""
     torch.set_num_threads(threads)
     contenders = _contenders(size, peer, threads)
     tokenizer: Any = AutoTokenizer
     encode = tokenizer.from_pretrained(EMBEDDED_MODEL).encode
-    cursors = list(places(encode, TYPING_TOKENS[size], count + 1))
-    longer = list(places(encode, PREFILL_TOKENS, count + 1))
+    cursors = list(places(encode, TYPING_TOKENS[size], count))
+    longer = list(places(encode, PREFILL_TOKENS, count))
     times: Times = defaultdict(lambda: defaultdict(list))
-    for i, (place, long) in enumerate(zip(cursors, longer, strict=True)):
+    for contender in contenders:  # warms up
+        contender.typing(next(places(encode, WARM_TOKENS, 1)))
+    for place, long in zip(cursors, longer, strict=True):
         for contender in contenders:
-            prefills = not isinstance(contender, Generate | CachedLoop)
+            prefills = contender.name in (DRAFTS["none"], LLAMA)
             prefill = contender.prefill(long.read) if prefills else None
             first, whole = contender.typing(place)
-            if i:
-                times[WHOLE][contender.name].append(whole)
-                times[FIRST][contender.name].append(first)
-                if prefill is not None:
-                    times[PREFILL][contender.name].append(prefill)
+            times[WHOLE][contender.name].append(whole)
+            times[FIRST][contender.name].append(first)
+            if prefill is not None:
+                times[PREFILL][contender.name].append(prefill)
     _check_same(contenders, cursors)
     return _rows(size, times, threads)
 

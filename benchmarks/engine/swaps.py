@@ -8,14 +8,16 @@ from benchmarks.swap import swapped
 
 SWAPS: dict[Size, tuple[int, int]] = {"S": (10_000, 100), "M": (100, 4)}
 """Requests and swaps; of M a hundredth, as 10,000 take a day on two cores."""
-NEW_TOKENS = 8
+NEW_TOKENS, PROMPT_CHARS = 8, 160
 PAUSE_MS = 50.0
 
 
 def swap_rows(size: Size) -> list[Row]:
     """What failed, what mixed two generations, and the longest pause."""
     requests, swaps = SWAPS[size]
-    outcome = swapped(folder(size), requests, swaps, NEW_TOKENS)
+    outcome = swapped(
+        folder(size), requests, swaps, max_tokens=NEW_TOKENS, prompt_chars=PROMPT_CHARS
+    )
     what = f"{requests:,} requests during {swaps} swaps"
     return [
         Row(NAMES[size], f"{what}: failed", value=outcome.failed, mark=0),
