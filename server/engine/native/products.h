@@ -76,7 +76,8 @@ INLINE __m256 weight8(const Matrix *m, int64_t at, int width)
 }
 
 /* `outs` outputs from `first` on, of `rows` rows; the sums stay in registers. */
-INLINE void float_tile(const Matrix *m, Rows x, Rows y, int first, int outs, int rows, int adds, int width)
+INLINE void float_tile(const Matrix *m, Rows x, Rows y, int first, int outs, int rows, int adds,
+                       int width)
 {
     __m256 sum[4][4];
     for (int o = 0; o < outs; o++)
@@ -89,7 +90,8 @@ INLINE void float_tile(const Matrix *m, Rows x, Rows y, int first, int outs, int
         for (int o = 0; o < outs; o++) {
             __m256 weight = weight8(m, start + o * in + i, width);
             for (int r = 0; r < rows; r++)
-                sum[o][r] = _mm256_fmadd_ps(weight, _mm256_loadu_ps(x.at + r * x.stride + i), sum[o][r]);
+                sum[o][r] = _mm256_fmadd_ps(
+                    weight, _mm256_loadu_ps(x.at + r * x.stride + i), sum[o][r]);
         }
     }
     for (int o = 0; o < outs; o++)
@@ -118,7 +120,8 @@ INLINE void byte_tile(const Matrix *m, Rounded x, Rows y, int first, int outs, i
     for (int64_t i = 0; i < m->in; i += 16, next += 16 * outs) {
         _mm_prefetch((const char *)next, _MM_HINT_T0);
         for (int o = 0; o < outs; o++) {
-            __m256i w = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(weight + o * m->in + i)));
+            const __m128i *bytes = (const __m128i *)(weight + o * m->in + i);
+            __m256i w = _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes));
             for (int r = 0; r < rows; r++) {
                 __m256i part = _mm256_loadu_si256((const __m256i *)(x.at + r * m->in + i));
                 sum[o][r] = _mm256_add_epi32(sum[o][r], _mm256_madd_epi16(w, part));

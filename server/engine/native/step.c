@@ -72,7 +72,8 @@ static void turned(float *head, const float *cosine, const float *sine, int64_t 
 }
 
 /* Scores of two queries against `tokens` keys; a key is loaded once for both. */
-static void score(const float *const query[2], const float *keys, float *const scores[2], int64_t tokens, int64_t width)
+static void score(const float *const query[2], const float *keys, float *const scores[2],
+                  int64_t tokens, int64_t width)
 {
     const __m128 factor = _mm_set1_ps(1.0f / sqrtf((float)width));
     for (int64_t t = 0; t < tokens; t += 4) {
@@ -90,7 +91,8 @@ static void score(const float *const query[2], const float *keys, float *const s
                 sum[1][k] = _mm256_fmadd_ps(part, _mm256_loadu_ps(query[1] + i), sum[1][k]);
             }
         for (int q = 0; q < 2; q++) {
-            __m256 *s = sum[q], both = _mm256_hadd_ps(_mm256_hadd_ps(s[0], s[1]), _mm256_hadd_ps(s[2], s[3]));
+            __m256 *s = sum[q], low = _mm256_hadd_ps(s[0], s[1]), high = _mm256_hadd_ps(s[2], s[3]);
+            __m256 both = _mm256_hadd_ps(low, high);
             __m128 four = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
             _mm_storeu_ps(scores[q] + t, _mm_mul_ps(four, factor));
         }
@@ -120,7 +122,8 @@ static void weigh(float *scores, int64_t tokens, int64_t all)
 }
 
 /* The values' sums by the weights of two queries, 32 of their numbers at a time. */
-static void gather(float *const weights[2], const float *values, float *const seen[2], int64_t tokens, int64_t width)
+static void gather(float *const weights[2], const float *values, float *const seen[2],
+                   int64_t tokens, int64_t width)
 {
     for (int64_t i = 0; i < width; i += 32) {
         __m256 sum[2][4];
@@ -143,7 +146,8 @@ static void gather(float *const weights[2], const float *values, float *const se
 }
 
 /* Each row's queries see the tokens up to its own; those that share keys go two by two. */
-static void attend(const Model *m, const State *s, int layer, Rows found, Rows seen, int start, int rows)
+static void attend(const Model *m, const State *s, int layer, Rows found, Rows seen, int start,
+                   int rows)
 {
     const int64_t width = m->head_width, room = s->room + 16;
     const int shared = m->heads / m->key_heads, queries = rows * shared, pairs = (queries + 1) / 2;
@@ -169,23 +173,26 @@ static void attend(const Model *m, const State *s, int layer, Rows found, Rows s
     }
 }
 
-static void remember(const Model *m, const State *s, int layer, const Block *b, Rows found, int start, int rows)
+/* Turns queries and keys, and keeps keys and values for later rows. */
+static void remember(const Model *m, const State *s, int layer, Rows found, int start, int rows)
 {
+    const Block *b = m->blocks + layer;
     const int64_t width = m->head_width;
     for (int row = 0; row < rows; row++) {
+        const int64_t at = (start + row) * width;
         float *head = found.at + row * found.stride;
-        const float *cosine = s->cosine + (start + row) * width, *sine = s->sine + (start + row) * width;
         for (int h = 0; h < m->heads + 2 * m->key_heads; h++, head += width) {
             int key = h - m->heads, value = key - m->key_heads;
             Norm norm = key < 0 ? b->query_norm : b->key_norm;
             if (value < 0 && norm.weight)
                 normed(norm, head, head, width);
             if (value < 0)
-                turned(head, cosine, sine, width);
+                turned(head, s->cosine + at, s->sine + at, width);
             if (key < 0)
                 continue;
-            float *kept = value < 0 ? s->keys[layer] + key * s->room * width : s->values[layer] + value * s->room * width;
-            memcpy(kept + (start + row) * width, head, width * sizeof(float));
+            float *kept = value < 0 ? s->keys[layer] : s->values[layer];
+            kept += (value < 0 ? key : value) * s->room * width;
+            memcpy(kept + at, head, width * sizeof(float));
         }
     }
 }
@@ -196,7 +203,8 @@ static void gated(Rows gate_up, int rows, int64_t width)
         float *gate = gate_up.at + row * gate_up.stride;
         for (int64_t i = 0; i < width; i += 8) {
             __m256 x = _mm256_loadu_ps(gate + i);
-            __m256 below = _mm256_add_ps(exp8(_mm256_sub_ps(_mm256_setzero_ps(), x)), _mm256_set1_ps(1.0f));
+            __m256 power = exp8(_mm256_sub_ps(_mm256_setzero_ps(), x));
+            __m256 below = _mm256_add_ps(power, _mm256_set1_ps(1.0f));
             x = _mm256_mul_ps(_mm256_div_ps(x, below), _mm256_loadu_ps(gate + width + i));
             _mm256_storeu_ps(gate + i, x);
         }
@@ -217,7 +225,7 @@ void read_rows(const Model *m, const State *s, float *states, int start, int row
         for (int row = 0; row < rows; row++)
             normed(b->before_attention, x.at + row * width, level.at + row * width, width);
         multiply(&b->queries_keys_values, level, found, rows, 0, m->threads);
-        remember(m, s, layer, b, found, start, rows);
+        remember(m, s, layer, found, start, rows);
         attend(m, s, layer, found, seen, start, rows);
         multiply(&b->after_attention, seen, x, rows, 1, m->threads);
         for (int row = 0; row < rows; row++)
@@ -235,7 +243,7 @@ void product(const Matrix *m, float *x, float *y, int rows, int threads)
     multiply(m, (Rows){x, m->in}, (Rows){y, m->out}, rows, 0, threads);
 }
 
-/* `count` of the largest of `all` numbers: `best` holds their places, a heap with the least on top. */
+/* `count` of the largest of `all` numbers: their places go to `best`, a heap, the least on top. */
 static void largest(const float *numbers, int all, int *best, int count)
 {
     for (int i = 0; i < all; i++) {
@@ -262,14 +270,15 @@ static void largest(const float *numbers, int all, int *best, int count)
 }
 
 /* A product whose `count` best outputs of each row are computed again from the exact weights. */
-void rescored(const Matrix *m, const float *exact, float *x, float *y, int rows, int count, int threads)
+void rescored(const Matrix *m, const float *exact, float *x, float *y, int rows, int count,
+              int threads)
 {
     product(m, x, y, rows, threads);
     int best[count];
     for (int row = 0; row < rows; row++, x += m->in, y += m->out) {
         largest(y, m->out, best, count);
         for (int i = 0; i < count; i++)
-            y[best[i]] = dot(exact + best[i] * (int64_t)m->in, x, m->in) + (m->bias ? m->bias[best[i]] : 0.0f);
+            keep(m, y, best[i], dot(exact + best[i] * (int64_t)m->in, x, m->in), 0);
     }
 }
 
