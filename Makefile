@@ -43,7 +43,8 @@ bench: setup
 bench-guard: setup
 	$(BIN)/python -m benchmarks.guard
 
-# Builds llama.cpp from its package the first time, which takes minutes.
+# Builds llama.cpp from its package the first time, which takes minutes. Its parts can be run alone:
+# .venv/bin/python -m benchmarks.engine speed --size S --peer llama.cpp
 bench-engine: setup
 	$(BIN)/python -m benchmarks.engine
 

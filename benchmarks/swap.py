@@ -26,13 +26,14 @@ from urllib.request import urlopen
 
 from benchmarks.machine import machine
 from benchmarks.random_generation import make_generation
-from benchmarks.swap_load import Outcome, Target, swap_under_load
+from benchmarks.swap_load import MAX_TOKENS, Outcome, Target, swap_under_load
 from server.engine.config import EMBEDDED_MODEL
 from store.database import open_database
 from store.home import Home
 
 RESULT = Path(__file__).parent / "results" / "swap.json"
 START_S = 120.0
+PROMPT_CHARS = 1200
 
 SERVE = """
 import sys
@@ -61,31 +62,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--completions", type=int, default=1000)
     parser.add_argument("--swaps", type=int, default=20)
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
-        db = open_database(home)
-        names = [make_generation(db, home, asked.model, seed) for seed in (1, 2, 3)]
-        db.close()
-        with _serving(home, asked.model) as url:
-            target = Target(url, home.token.read_text(), tuple(names))
-            begun = time.perf_counter()
-            outcome = asyncio.run(
-                swap_under_load(
-                    target, _prompts(), completions=asked.completions, swaps=asked.swaps
-                )
-            )
-            row = _row(asked.model.name, outcome, time.perf_counter() - begun)
+    begun = time.perf_counter()
+    outcome = swapped(asked.model, asked.completions, asked.swaps)
+    row = _row(asked.model.name, outcome, time.perf_counter() - begun)
     print(_table(row))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"machine": machine(), "rows": [row]}, indent=1) + "\n")
     return 0 if outcome.failed == outcome.mixed == 0 else 1
 
 
-def _prompts() -> list[str]:
+def swapped(
+    model: Path,
+    completions: int,
+    swaps: int,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    prompt_chars: int = PROMPT_CHARS,
+) -> Outcome:
+    """Serve `model` with three generations made at random, and change them under load."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        db = open_database(home)
+        names = [make_generation(db, home, model, seed) for seed in (1, 2, 3)]
+        db.close()
+        with serving(home, model) as url:
+            target = Target(url, home.token.read_text(), tuple(names), max_tokens)
+            load = swap_under_load(
+                target, _prompts(prompt_chars), completions=completions, swaps=swaps
+            )
+            return asyncio.run(load)
+
+
+def _prompts(chars: int) -> list[str]:
     """Beginnings of functions out of this repository's own files."""
     files = sorted((Path(__file__).parent.parent / "server").glob("*.py"))[:10]
     texts = [file.read_text(encoding="utf-8") for file in files]
-    return [text[: text.find("\n", len(text) // 3) + 1][-1200:] for text in texts]
+    return [text[: text.find("\n", len(text) // 3) + 1][-chars:] for text in texts]
 
 
 def _row(model: str, outcome: Outcome, seconds: float) -> dict[str, object]:
@@ -112,7 +124,7 @@ def _table(row: dict[str, object]) -> str:
 
 
 @contextmanager
-def _serving(home: Home, model: Path) -> Generator[str]:
+def serving(home: Home, model: Path) -> Generator[str]:
     """The address of a server process, once its model is in memory."""
     child = subprocess.Popen([sys.executable, "-c", SERVE, str(home.root), str(model)])
     try:

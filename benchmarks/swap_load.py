@@ -24,6 +24,7 @@ class Target:
     url: str
     token: str
     generations: tuple[str, ...]
+    max_tokens: int = MAX_TOKENS
 
     @property
     def headers(self) -> dict[str, str]:
@@ -123,7 +124,7 @@ async def _complete(
 ) -> dict[str, Any]:
     # without bans, so that a finding on the way does not change what is said later
     own = {"document": document, "bans": False, "stop_rules": False, "language": "python"}
-    ask = {"prompt": prompt, "max_tokens": MAX_TOKENS, "unsay": own}
+    ask = {"prompt": prompt, "max_tokens": target.max_tokens, "unsay": own}
     async with http.post(f"{target.url}/v1/completions", json=ask) as answer:
         answer.raise_for_status()
         return await answer.json()

@@ -186,7 +186,7 @@ def test_the_packed_head_gives_the_best_tokens_their_exact_logits(bias: Tensor |
 @needs_int8
 def test_many_rows_are_not_rounded_to_eight_bits() -> None:
     weight, x = random(24, 64, 1), random(40, 64, 2)
-    product = Linear([weight], [None], is_packed=True)
+    product = Linear([weight], [None], "bytes")
 
     many, few = product(x), product(x[:4])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from server.engine.decoder import decoder_of
 from server.engine.decoder_sequence import DecoderSequence
-from server.engine.drafts import DRAFT_TOKENS, Lookahead, NgramDrafts
+from server.engine.drafts import FEWEST, MOST, Lookahead, NgramDrafts
 from server.engine.load import LoadedModel, load_model
 
 
@@ -21,9 +21,9 @@ class Counted(DecoderSequence):
 
     passes = 0
 
-    def _read(self, ids: Sequence[int]) -> Tensor:
+    def _read(self, ids: Sequence[int], rows: int) -> Tensor:
         self.passes += 1
-        return super()._read(ids)
+        return super()._read(ids, rows)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def counted(loaded: LoadedModel) -> Counted:
     ],
 )
 def test_a_guess_is_what_followed_the_same_words(text: list[int], expected: list[int]) -> None:
-    assert NgramDrafts(text).propose() == expected
+    assert NgramDrafts(text).propose(4) == expected
 
 
 def test_a_place_between_two_tokens_is_no_match() -> None:
@@ -64,7 +64,7 @@ def test_what_is_said_next_can_be_guessed_from(loaded: LoadedModel) -> None:
     for token in (1, 2):
         drafts.push(token)
 
-    assert drafts.propose() == [3, 9, 1, 2]
+    assert drafts.propose(4) == [3, 9, 1, 2]
 
 
 @pytest.mark.parametrize("said", [[4, 5, 6, 7, 8, 1], [4, 9, 9, 9], [9, 4, 5, 6]])
@@ -81,29 +81,29 @@ def test_guesses_right_or_wrong_leave_the_logits_as_they_are(
         torch.testing.assert_close(ahead.after(token), plain.read([token]), rtol=1e-4, atol=1e-4)
 
 
-def test_right_guesses_save_passes(loaded: LoadedModel) -> None:
-    prompt = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3]
+def test_right_guesses_save_passes_and_reach_further_each_time(loaded: LoadedModel) -> None:
+    text = list(range(1, 30))
     sequence = counted(loaded)
-    sequence.read(prompt)
-    ahead = Lookahead(sequence, NgramDrafts(prompt))
+    sequence.read([*text, 1])
+    ahead = Lookahead(sequence, NgramDrafts([*text, 1]))
+    sequence.passes = 0
 
-    for token in (4, 5, 6, 7, 8):
+    for token in range(2, 2 + 1 + FEWEST + 1 + 2 * FEWEST + 1 + MOST):
         ahead.after(token)
 
-    assert sequence.passes == 2
-    assert sequence.tokens == [*prompt, 4, 5, 6, 7, 8]
-    assert DRAFT_TOKENS == 4
+    assert sequence.passes == 3
+    assert MOST == 4 * FEWEST
 
 
-def test_guesses_that_are_always_wrong_end(loaded: LoadedModel) -> None:
-    prompt = [1, 2, 3, 1, 2, 4, 1, 2, 5, 1, 2]
+def test_after_a_miss_guesses_are_few_again(loaded: LoadedModel) -> None:
+    text = [*range(1, 30), 1]
     sequence = counted(loaded)
-    sequence.read(prompt)
-    ahead = Lookahead(sequence, NgramDrafts(prompt))
-
-    for token in (8, 1, 2, 9, 1, 2, 7, 1, 2, 6, 1, 2):
+    sequence.read(text)
+    ahead = Lookahead(sequence, NgramDrafts(text))
+    for token in (2, 3, 4, 5, 6, 7, 8, 9, 10):
         ahead.after(token)
-    read = len(sequence.tokens)
-    ahead.after(3)
 
-    assert len(sequence.tokens) == read + 1
+    for token in (90, 2, 3):
+        ahead.after(token)
+
+    assert sequence.tokens == [*text, 2, 3, 4, 5, 6, 7, 8, 9, 10, 90, 2, 3, 4, 5]

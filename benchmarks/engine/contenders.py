@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Literal, Protocol
 
 import torch
 from transformers import DynamicCache
 
-from benchmarks.engine.prompts import Place
+from benchmarks.engine.prompts import NEW_TOKENS, Place
 from server.engine.decoder import Decoder
 from server.engine.decoder_sequence import DecoderSequence
 from server.engine.drafts import Lookahead, NgramDrafts
 
-NEW_TOKENS = 32
+Drafts = Literal["none", "own", "file"]
+DRAFTS: dict[Drafts, str] = {
+    "none": "unsay",
+    "own": "unsay, drafts of its own text",
+    "file": "unsay, drafts of the file's text",
+}
+"""The last says the file's own next tokens, as a model would that knows it by heart."""
 
 
 class Contender(Protocol):
@@ -37,10 +44,10 @@ class Contender(Protocol):
 
 
 class Ours:
-    """The engine's own forward, with or without guesses."""
+    """The engine's own forward."""
 
-    def __init__(self, decoder: Decoder, *, drafts: bool) -> None:
-        self.name = "unsay, drafts" if drafts else "unsay"
+    def __init__(self, decoder: Decoder, drafts: Drafts = "none") -> None:
+        self.name = DRAFTS[drafts]
         self._decoder = decoder
         self._drafts = drafts
 
@@ -53,15 +60,15 @@ class Ours:
         return _since(began)
 
     def typing(self, place: Place) -> tuple[float, float]:
-        sequence = DecoderSequence(self._decoder)
-        sequence.read(place.read)
+        sequence = _known(self._decoder, place.read)
+        sequence.rewind(len(place.read))
         began = time.perf_counter()
         token = _best(sequence.read(place.typed))
         first = _since(began)
-        drafts = NgramDrafts((*place.read, *place.typed)) if self._drafts else None
-        ahead = Lookahead(sequence, drafts)
-        for _ in range(NEW_TOKENS - 1):
-            token = _best(ahead.after(token))
+        ids = (*place.read, *place.typed)
+        ahead = Lookahead(sequence, None if self._drafts == "none" else NgramDrafts(ids))
+        for follows in place.follows[: NEW_TOKENS - 1]:
+            token = _best(ahead.after(follows if self._drafts == "file" else token))
         return first, _since(began)
 
 
@@ -80,8 +87,8 @@ class Generate:
         return self._run(ids, 1)
 
     def typing(self, place: Place) -> tuple[float, float]:
-        ids = (*place.read, *place.typed)
-        return self._run(ids, 1), self._run(ids, NEW_TOKENS)
+        whole = self._run((*place.read, *place.typed), NEW_TOKENS)
+        return whole, whole
 
     @torch.inference_mode()
     def _run(self, ids: Sequence[int], tokens: int) -> float:
@@ -128,6 +135,14 @@ class CachedLoop:
             input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1
         )
         return _best(found.logits[0, -1])
+
+
+@lru_cache(maxsize=1)
+def _known(decoder: Decoder, ids: tuple[int, ...]) -> DecoderSequence:
+    """Read once for all that start from there."""
+    sequence = DecoderSequence(decoder)
+    sequence.read(ids)
+    return sequence
 
 
 def _best(logits: Any) -> int:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.engine.contenders import NEW_TOKENS
-from benchmarks.engine.prompts import Place
+from benchmarks.engine.models import BUILD
+from benchmarks.engine.prompts import NEW_TOKENS, Place
 
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "llama"
+FOLDER = BUILD / "llama"
 PACKAGE = "llama-cpp-python==0.3.36"
 BUILD_WITH = ("scikit-build-core", "cmake", "ninja", "numpy", "typing-extensions", "gguf==0.19.0")
 NEEDED = ("diskcache", "jinja2")

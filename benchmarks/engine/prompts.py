@@ -13,14 +13,16 @@ FILES = (
 )
 KEY_TOKENS = 4
 """By so many tokens the prompt has grown when the next request comes."""
+NEW_TOKENS = 32
 
 
 @dataclass(frozen=True)
 class Place:
-    """A cursor: `read` is known from the request before, `typed` is new."""
+    """A cursor: `read` is known from before, `typed` is new, `follows` stands behind it."""
 
     read: tuple[int, ...]
     typed: tuple[int, ...]
+    follows: tuple[int, ...]
 
 
 def places(encode: Callable[[str], list[int]], tokens: int, count: int) -> Iterator[Place]:
@@ -29,6 +31,10 @@ def places(encode: Callable[[str], list[int]], tokens: int, count: int) -> Itera
     for i in range(count):
         text = (folder / FILES[i % len(FILES)]).read_text(encoding="utf-8")
         ids = encode(text)
-        end = len(ids) // 2 + 97 * (i // len(FILES))
-        start = max(0, end - tokens)
-        yield Place(tuple(ids[start : start + tokens]), tuple(ids[end : end + KEY_TOKENS]))
+        typed = max(tokens, len(ids) // 2 + 97 * (i // len(FILES)))
+        end = typed + KEY_TOKENS
+        yield Place(
+            tuple(ids[typed - tokens : typed]),
+            tuple(ids[typed:end]),
+            tuple(ids[end : end + NEW_TOKENS]),
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -15,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, rms_norm, silu
 
-from server.engine.kernels import Exact, Int8Head, Linear, Product, has_int8
+from server.engine.kernels import FEW_ROWS, Exact, Linear, Product, Rounding, head
+from server.engine.native.step import HEAD_STEP, Layer, Step
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 STEADY_ROTATIONS = ("default", "linear", "llama3")
 """Kinds of rotary embedding whose angles do not depend on the length of the text."""
 CACHE_BYTES = 32 * 2**20
-"""Layers that fit a processor's last cache are as quick in float32, and exact."""
+"""Layers that fit a processor's last cache stay exact."""
 LEAST_INT8_HEAD = 2**20
 """With fewer weights than this, packing the head wins nothing."""
 PRODUCTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -49,6 +51,11 @@ class Norm:
         [row] = x
         square = float(torch.dot(row, row)) / len(row)
         return (row * (square + self.epsilon) ** -0.5).mul_(self.weight)[None]
+
+    @property
+    def parts(self) -> tuple[Tensor, float]:
+        """As our own code takes it."""
+        return self.weight, self.epsilon
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +92,8 @@ class Decoder:
     angles: Tensor
     """(head width / 2,), per position."""
     angle_scale: float
-    packs_layers: bool
-    """Whether the blocks hold their weights in eight bits too."""
+    rounding: Rounding
+    """Of the weights in the blocks, for few rows."""
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids (rows,); (rows, width) float32."""
@@ -131,6 +138,21 @@ class Decoder:
         ]
         return replace(self, blocks=tuple(blocks))
 
+    @cached_property
+    def step(self) -> Step | None:
+        """All layers in one call for few rows; None where our own code does not do all of them."""
+        layers = [layer for b in self.blocks if (layer := _layer(b)) is not None]
+        if len(layers) < len(self.blocks) or self.head_width % HEAD_STEP:
+            return None
+        return Step(
+            layers,
+            self.last_norm.parts,
+            rows=FEW_ROWS,
+            heads=self.heads,
+            key_heads=self.key_heads,
+            head_width=self.head_width,
+        )
+
     @property
     def size_bytes(self) -> int:
         """Memory held beyond the module's own weights."""
@@ -140,39 +162,47 @@ class Decoder:
 def decoder_of(model: Any, *, is_packed: bool = True) -> Decoder | None:
     """The decoder over a transformers module on the CPU; None where it is another architecture.
 
-    `is_packed`: eight-bit copies of the weights for few rows, where they are worth it.
+    `is_packed`: narrower copies of the weights for few rows, where they are worth it.
     """
     config = model.config
     if not _is_known(model, config):
         return None
-    is_packed = is_packed and has_int8()
     inner, rotary = model.model, model.model.rotary_emb
     layer_bytes = 4 * sum(p.numel() for p in inner.layers.parameters())
-    packs_layers = is_packed and layer_bytes > CACHE_BYTES
+    rounding: Rounding = "none"
+    if is_packed:
+        rounding = "bytes" if layer_bytes > CACHE_BYTES else "lossless"
     with torch.inference_mode():
         return Decoder(
             embeddings=inner.embed_tokens.weight,
-            blocks=tuple(_block(layer, packs_layers) for layer in inner.layers),
+            blocks=tuple(_block(layer, rounding) for layer in inner.layers),
             last_norm=_norm(inner.norm),
-            head=_head(model.lm_head, is_packed),
+            head=_head(model, is_packed),
             heads=config.num_attention_heads,
             key_heads=config.num_key_value_heads,
             head_width=inner.layers[0].self_attn.head_dim,
             angles=rotary.inv_freq.float(),
             angle_scale=float(rotary.attention_scaling),
-            packs_layers=packs_layers,
+            rounding=rounding,
         )
 
 
-def product_of(model: Any, names: tuple[str, ...], *, is_packed: bool) -> Product:
+def product_of(model: Any, names: tuple[str, ...], rounding: Rounding) -> Product:
     """What multiplies with the weights of these modules, that share their input."""
-    return _linear(is_packed, *(model.get_submodule(name) for name in names))
+    modules = [model.get_submodule(name) for name in names]
+    return Linear([m.weight for m in modules], [m.bias for m in modules], rounding)
 
 
-def _head(module: Any, is_packed: bool) -> Product:
-    if is_packed and module.weight.numel() >= LEAST_INT8_HEAD:
-        return Int8Head(module.weight, module.bias)
-    return Exact([module.weight], [module.bias])
+def _head(model: Any, is_packed: bool) -> Product:
+    weight, bias, embeddings = (
+        model.lm_head.weight,
+        model.lm_head.bias,
+        model.model.embed_tokens.weight,
+    )
+    if not is_packed or weight.numel() < LEAST_INT8_HEAD:
+        return Exact([weight], [bias])
+    # `load_model` turns the head: the embeddings it is tied to still lie row by row
+    return head(embeddings if torch.equal(weight, embeddings) else weight, bias)
 
 
 def _is_known(model: Any, config: Any) -> bool:
@@ -188,13 +218,28 @@ def _is_known(model: Any, config: Any) -> bool:
     )
 
 
-def _block(layer: Any, is_packed: bool) -> Block:
+def _layer(block: Block) -> Layer | None:
+    products = [getattr(block, part) for part in PRODUCTS]
+    native = [one.native if isinstance(one, Linear) else None for one in products]
+    first, second, third, last = native
+    if first is None or second is None or third is None or last is None:
+        return None
+    norms = (
+        block.before_attention.parts,
+        None if block.query_norm is None else block.query_norm.parts,
+        None if block.key_norm is None else block.key_norm.parts,
+        block.before_mlp.parts,
+    )
+    return Layer(norms, (first, second, third, last))
+
+
+def _block(layer: Any, rounding: Rounding) -> Block:
     return Block(
         before_attention=_norm(layer.input_layernorm),
         query_norm=_optional_norm(layer.self_attn, "q_norm"),
         key_norm=_optional_norm(layer.self_attn, "k_norm"),
         before_mlp=_norm(layer.post_attention_layernorm),
-        **{part: product_of(layer, names, is_packed=is_packed) for part, names in PRODUCTS.items()},
+        **{part: product_of(layer, names, rounding) for part, names in PRODUCTS.items()},
     )
 
 
@@ -204,10 +249,6 @@ def _names(layer: int) -> dict[str, tuple[str, ...]]:
         part: tuple(f"model.layers.{layer}.{name}" for name in names)
         for part, names in PRODUCTS.items()
     }
-
-
-def _linear(is_packed: bool, *modules: Any) -> Linear:
-    return Linear([m.weight for m in modules], [m.bias for m in modules], is_packed=is_packed)
 
 
 def _optional_norm(attention: Any, name: str) -> Norm | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from server.engine.decoder import Decoder
 from server.engine.decoder_branches import DecoderBranches
 from server.engine.kernels import FEW_ROWS
+from server.engine.native.step import Buffers
 
 GROWTH_TOKENS = 256
 QUERY_BLOCK = 128
@@ -27,6 +28,8 @@ class DecoderSequence:
         """(key heads, room, head width) per layer; so are the values."""
         self._values: list[Tensor] = []
         self._turns: tuple[Tensor, Tensor] = decoder.rotation(0)
+        self._buffers: Buffers | None = None
+        """All of these as our own code sees them, where there is some."""
 
     @torch.inference_mode()
     def read(self, ids: Ids[int]) -> Tensor:
@@ -36,7 +39,7 @@ class DecoderSequence:
     @torch.inference_mode()
     def read_last(self, ids: Ids[int], rows: int) -> Tensor:
         """See sequence.Sequence."""
-        return self._logits(self._read(ids)[-rows:])
+        return self._decoder.head(self._read(ids, rows))
 
     def branches(self, count: int, room: int) -> DecoderBranches:
         """See sequence.Sequence."""
@@ -58,24 +61,31 @@ class DecoderSequence:
     def size_bytes(self) -> int:
         return sum(buffer.nbytes for buffer in (*self._keys, *self._values))
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        return self._decoder.head(self._decoder.last_norm(hidden))
-
-    def _read(self, ids: Ids[int]) -> Tensor:
-        """The hidden states (ids, width) of the last layer."""
-        decoder = self._decoder
+    def _read(self, ids: Ids[int], rows: int) -> Tensor:
+        """The last states (rows, width), normed, after the last of `ids`."""
         start, end = len(self.tokens), len(self.tokens) + len(ids)
         if end > self._room:
             self._grow(end)
-        cosine, sine = (part[start:end] for part in self._turns)
+        decoder, step = self._decoder, self._decoder.step
         x = decoder.embed(torch.tensor(ids))
+        if step is not None and self._buffers is not None and len(ids) <= FEW_ROWS:
+            step.read(x, self._buffers, start)
+        else:
+            x = decoder.last_norm(self._read_by_layers(x, start, rows))
+        self.tokens += ids
+        return x[-rows:]
+
+    def _read_by_layers(self, x: Tensor, start: int, rows: int) -> Tensor:
+        decoder, end = self._decoder, start + len(x)
+        cosine, sine = (part[start:end] for part in self._turns)
         for block, keys, values in zip(decoder.blocks, self._keys, self._values, strict=True):
             queries, new_keys, new_values = decoder.turned(block, x, cosine, sine)
             keys[:, start:end] = new_keys.transpose(0, 1)
             values[:, start:end] = new_values.transpose(0, 1)
+            if block is decoder.blocks[-1]:  # of the others nothing more is wanted
+                x, queries = x[-rows:], queries[-rows:]
             x = x + block.after_attention(_attended(queries, keys[:, :end], values[:, :end]))
             x = x + block.mlp(x)
-        self.tokens += ids
         return x
 
     def _grow(self, tokens: int) -> None:
@@ -90,6 +100,8 @@ class DecoderSequence:
         for before, now in zip(old, (self._keys, self._values), strict=True):
             for one, other in zip(before, now, strict=False):
                 other[:, :read] = one[:, :read]
+        if d.step is not None:
+            self._buffers = d.step.buffers(self._keys, self._values, *self._turns)
 
 
 def _attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A matrix product for few rows and one for many, each in the form this processor does best.
 
-Which form that is follows from the processor and the size alone, never from a clock: the gate, in a
-process of its own, must multiply exactly as the server does.
+Which form that is follows from the processor, the installation and the size alone, never from a
+clock: the gate, in a process of its own, must multiply exactly as the server does.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from server.engine.native.products import NativeProduct, fits
+
 FEW_ROWS = 16
 """Up to so many rows the weights' bytes decide, beyond it the arithmetic."""
 RESCORED = 16
 """So many of the best tokens get their exact logit."""
+Rounding = Literal["none", "lossless", "bytes"]
+"""Of the weights, for few rows: as they are, as few bits as hold them, or eight."""
 
 
 class Product(Protocol):
@@ -97,17 +101,42 @@ class Int8Head(Int8):
         return logits
 
 
-class Linear:
-    """One or more weights on the same input, in a form for few rows and one for many.
+class NativeHead:
+    """What Int8Head is, in our own code."""
 
-    `is_packed`: eight bits for few rows; worth it where the weights do not fit the cache.
-    """
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._product = NativeProduct([weight], [bias], is_packed=True)
+        self._weight = weight.contiguous()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._product.rescored(x, self._weight, RESCORED)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._product.size_bytes
+
+
+def head(weight: Tensor, bias: Tensor | None) -> Product:
+    """weight (vocabulary, width), its rows one behind the other where that can be."""
+    if weight.dtype == torch.float32 and weight.is_contiguous() and fits(weight):
+        return NativeHead(weight, bias)
+    return Int8Head(weight, bias) if has_int8() else Exact([weight], [bias])
+
+
+class Linear:
+    """One or more weights on the same input, in a form for few rows and one for many."""
 
     def __init__(
-        self, weights: Sequence[Tensor], biases: Sequence[Tensor | None], *, is_packed: bool
+        self, weights: Sequence[Tensor], biases: Sequence[Tensor | None], rounding: Rounding
     ) -> None:
         exact = Exact(weights, biases)
-        self._few: Product = Int8(weights, biases) if is_packed else exact
+        is_packed = rounding == "bytes"
+        self.native: NativeProduct | None = None
+        """What multiplies few rows, where our own code does."""
+        if rounding != "none" and all(map(fits, weights)):
+            self.native = NativeProduct(weights, biases, is_packed=is_packed)
+        packs = is_packed and has_int8()
+        self._few: Product = self.native or (Int8(weights, biases) if packs else exact)
         self._many: Product = Half(weights, biases) if has_fast_bfloat16() else exact
 
     def __call__(self, x: Tensor) -> Tensor:

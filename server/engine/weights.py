@@ -111,7 +111,7 @@ def _merged(loaded: LoadedModel, base: Weights, adapter: LoraAdapter) -> Weights
     if decoder is None or beside is None:
         error = _error(_module_changes(old, model, adapter))
         return Weights(model, decoder_of(model), "merged", error)
-    products = {names: product_of(model, names, is_packed=decoder.packs_layers) for names in beside}
+    products = {names: product_of(model, names, decoder.rounding) for names in beside}
     error = _error(_product_changes(decoder.products(), products, beside))
     return Weights(None, decoder.with_products(products), "merged", error)
 

@@ -1,0 +1,288 @@
+/* A few rows through all layers of a Llama or Qwen model, without a call per operation.
+
+   What `decoder.py` and `decoder_sequence.py` say in torch, said again for AVX2. */
+
+#include <string.h>
+
+#include "products.h"
+
+#define KEYS_AHEAD 16
+
+typedef struct {
+    const float *weight; /* NULL: no norm */
+    float epsilon;
+} Norm;
+
+typedef struct {
+    Norm before_attention, query_norm, key_norm, before_mlp;
+    Matrix queries_keys_values, after_attention, gate_up, down;
+} Block;
+
+typedef struct {
+    const Block *blocks;
+    Norm last_norm;
+    int32_t layers, width, heads, key_heads, head_width, mlp_width, threads;
+} Model;
+
+typedef struct {
+    float *const *keys, *const *values; /* per layer (key heads, room, head width) */
+    const float *cosine, *sine;         /* (room, head width); the sines are signed */
+    float *workspace, *scores;
+    int64_t room;
+} State;
+
+INLINE __m256 exp8(__m256 x)
+{
+    x = _mm256_max_ps(_mm256_min_ps(x, _mm256_set1_ps(88.0f)), _mm256_set1_ps(-87.0f));
+    __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), 8);
+    x = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
+    x = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), x);
+    const float series[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                            4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+    __m256 sum = _mm256_set1_ps(series[0]);
+    for (int i = 1; i < 6; i++)
+        sum = _mm256_fmadd_ps(sum, x, _mm256_set1_ps(series[i]));
+    sum = _mm256_fmadd_ps(sum, _mm256_mul_ps(x, x), _mm256_add_ps(x, _mm256_set1_ps(1.0f)));
+    __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(sum, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
+}
+
+INLINE float dot(const float *a, const float *b, int64_t count)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (int64_t i = 0; i < count; i += 8)
+        sum = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), sum);
+    return sum8(sum);
+}
+
+static void normed(Norm norm, const float *x, float *y, int64_t width)
+{
+    float factor = 1.0f / sqrtf(dot(x, x, width) / (float)width + norm.epsilon);
+    for (int64_t i = 0; i < width; i++)
+        y[i] = x[i] * factor * norm.weight[i];
+}
+
+static void turned(float *head, const float *cosine, const float *sine, int64_t width)
+{
+    for (int64_t i = 0, half = width / 2; i < half; i++) {
+        float a = head[i], b = head[i + half];
+        head[i] = a * cosine[i] + b * sine[i];
+        head[i + half] = b * cosine[i + half] + a * sine[i + half];
+    }
+}
+
+/* Scores of two queries against `tokens` keys; a key is loaded once for both. */
+static void score(const float *const query[2], const float *keys, float *const scores[2],
+                  int64_t tokens, int64_t width)
+{
+    const __m128 factor = _mm_set1_ps(1.0f / sqrtf((float)width));
+    for (int64_t t = 0; t < tokens; t += 4) {
+        const float *key[4];
+        __m256 sum[2][4];
+        for (int k = 0; k < 4; k++) {
+            key[k] = keys + (t + k < tokens ? t + k : t) * width;
+            sum[0][k] = sum[1][k] = _mm256_setzero_ps();
+        }
+        for (int64_t i = 0; i < width; i += 8)
+            for (int k = 0; k < 4; k++) {
+                __m256 part = _mm256_loadu_ps(key[k] + i);
+                _mm_prefetch((const char *)(key[k] + i + KEYS_AHEAD * width), _MM_HINT_T0);
+                sum[0][k] = _mm256_fmadd_ps(part, _mm256_loadu_ps(query[0] + i), sum[0][k]);
+                sum[1][k] = _mm256_fmadd_ps(part, _mm256_loadu_ps(query[1] + i), sum[1][k]);
+            }
+        for (int q = 0; q < 2; q++) {
+            __m256 *s = sum[q], low = _mm256_hadd_ps(s[0], s[1]), high = _mm256_hadd_ps(s[2], s[3]);
+            __m256 both = _mm256_hadd_ps(low, high);
+            __m128 four = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+            _mm_storeu_ps(scores[q] + t, _mm_mul_ps(four, factor));
+        }
+    }
+}
+
+/* The first `tokens` of the scores become weights that sum to one, the others zeros. */
+static void weigh(float *scores, int64_t tokens, int64_t all)
+{
+    float most = scores[0];
+    for (int64_t t = 1; t < tokens; t++)
+        most = scores[t] > most ? scores[t] : most;
+    for (int64_t t = tokens; t < all + 8; t++)
+        scores[t] = -INFINITY;
+    __m256 total = _mm256_setzero_ps();
+    for (int64_t t = 0; t < tokens; t += 8) {
+        __m256 part = exp8(_mm256_sub_ps(_mm256_loadu_ps(scores + t), _mm256_set1_ps(most)));
+        _mm256_storeu_ps(scores + t, part);
+    }
+    for (int64_t t = tokens; t < all + 8; t++)
+        scores[t] = 0.0f;
+    for (int64_t t = 0; t < tokens; t += 8)
+        total = _mm256_add_ps(total, _mm256_loadu_ps(scores + t));
+    __m256 share = _mm256_set1_ps(1.0f / sum8(total));
+    for (int64_t t = 0; t < tokens; t += 8)
+        _mm256_storeu_ps(scores + t, _mm256_mul_ps(_mm256_loadu_ps(scores + t), share));
+}
+
+/* The values' sums by the weights of two queries, 32 of their numbers at a time. */
+static void gather(float *const weights[2], const float *values, float *const seen[2],
+                   int64_t tokens, int64_t width)
+{
+    for (int64_t i = 0; i < width; i += 32) {
+        __m256 sum[2][4];
+        for (int k = 0; k < 4; k++)
+            sum[0][k] = sum[1][k] = _mm256_setzero_ps();
+        for (int64_t t = 0; t < tokens; t++) {
+            __m256 a = _mm256_set1_ps(weights[0][t]), b = _mm256_set1_ps(weights[1][t]);
+            for (int k = 0; k < 4; k++) {
+                const float *from = values + t * width + i + 8 * k;
+                __m256 value = _mm256_loadu_ps(from);
+                _mm_prefetch((const char *)(from + KEYS_AHEAD * width), _MM_HINT_T0);
+                sum[0][k] = _mm256_fmadd_ps(a, value, sum[0][k]);
+                sum[1][k] = _mm256_fmadd_ps(b, value, sum[1][k]);
+            }
+        }
+        for (int q = 0; q < 2; q++)
+            for (int k = 0; k < 4; k++)
+                _mm256_storeu_ps(seen[q] + i + 8 * k, sum[q][k]);
+    }
+}
+
+/* Each row's queries see the tokens up to its own; those that share keys go two by two. */
+static void attend(const Model *m, const State *s, int layer, Rows found, Rows seen, int start,
+                   int rows)
+{
+    const int64_t width = m->head_width, room = s->room + 16;
+    const int shared = m->heads / m->key_heads, queries = rows * shared, pairs = (queries + 1) / 2;
+#pragma omp parallel for schedule(static) num_threads(m->threads) if (m->threads > 1)
+    for (int pair = 0; pair < m->key_heads * pairs; pair++) {
+        const int key_head = pair / pairs;
+        const float *query[2];
+        float *scores[2], *target[2];
+        int64_t tokens[2];
+        for (int i = 0; i < 2; i++) {
+            int q = 2 * (pair % pairs) + i < queries ? 2 * (pair % pairs) + i : queries - 1;
+            int row = q / shared, head = key_head * shared + q % shared;
+            query[i] = found.at + row * found.stride + head * width;
+            target[i] = seen.at + row * seen.stride + head * width;
+            scores[i] = s->scores + (2 * pair + i) * room;
+            tokens[i] = start + row + 1;
+        }
+        const int64_t at = key_head * s->room * width;
+        score(query, s->keys[layer] + at, scores, tokens[1], width);
+        weigh(scores[0], tokens[0], tokens[1]);
+        weigh(scores[1], tokens[1], tokens[1]);
+        gather(scores, s->values[layer] + at, target, tokens[1], width);
+    }
+}
+
+/* Turns queries and keys, and keeps keys and values for later rows. */
+static void remember(const Model *m, const State *s, int layer, Rows found, int start, int rows)
+{
+    const Block *b = m->blocks + layer;
+    const int64_t width = m->head_width;
+    for (int row = 0; row < rows; row++) {
+        const int64_t at = (start + row) * width;
+        float *head = found.at + row * found.stride;
+        for (int h = 0; h < m->heads + 2 * m->key_heads; h++, head += width) {
+            int key = h - m->heads, value = key - m->key_heads;
+            Norm norm = key < 0 ? b->query_norm : b->key_norm;
+            if (value < 0 && norm.weight)
+                normed(norm, head, head, width);
+            if (value < 0)
+                turned(head, s->cosine + at, s->sine + at, width);
+            if (key < 0)
+                continue;
+            float *kept = value < 0 ? s->keys[layer] : s->values[layer];
+            kept += (value < 0 ? key : value) * s->room * width;
+            memcpy(kept + at, head, width * sizeof(float));
+        }
+    }
+}
+
+static void gated(Rows gate_up, int rows, int64_t width)
+{
+    for (int row = 0; row < rows; row++) {
+        float *gate = gate_up.at + row * gate_up.stride;
+        for (int64_t i = 0; i < width; i += 8) {
+            __m256 x = _mm256_loadu_ps(gate + i);
+            __m256 power = exp8(_mm256_sub_ps(_mm256_setzero_ps(), x));
+            __m256 below = _mm256_add_ps(power, _mm256_set1_ps(1.0f));
+            x = _mm256_mul_ps(_mm256_div_ps(x, below), _mm256_loadu_ps(gate + width + i));
+            _mm256_storeu_ps(gate + i, x);
+        }
+    }
+}
+
+/* x (rows, width): embeddings of the tokens from `start` on; afterwards the last states, normed. */
+void read_rows(const Model *m, const State *s, float *states, int start, int rows)
+{
+    const int64_t width = m->width, seen_width = m->heads * m->head_width;
+    const int64_t found_width = seen_width + 2 * m->key_heads * m->head_width;
+    Rows x = {states, width}, level = {s->workspace, width};
+    Rows found = {level.at + rows * width, found_width};
+    Rows seen = {found.at + rows * found_width, seen_width};
+    Rows inner = {seen.at + rows * seen_width, 2 * m->mlp_width};
+    for (int layer = 0; layer < m->layers; layer++) {
+        const Block *b = m->blocks + layer;
+        for (int row = 0; row < rows; row++)
+            normed(b->before_attention, x.at + row * width, level.at + row * width, width);
+        multiply(&b->queries_keys_values, level, found, rows, 0, m->threads);
+        remember(m, s, layer, found, start, rows);
+        attend(m, s, layer, found, seen, start, rows);
+        multiply(&b->after_attention, seen, x, rows, 1, m->threads);
+        for (int row = 0; row < rows; row++)
+            normed(b->before_mlp, x.at + row * width, level.at + row * width, width);
+        multiply(&b->gate_up, level, inner, rows, 0, m->threads);
+        gated(inner, rows, m->mlp_width);
+        multiply(&b->down, inner, x, rows, 1, m->threads);
+    }
+    for (int row = 0; row < rows; row++)
+        normed(m->last_norm, x.at + row * width, x.at + row * width, width);
+}
+
+void product(const Matrix *m, float *x, float *y, int rows, int threads)
+{
+    multiply(m, (Rows){x, m->in}, (Rows){y, m->out}, rows, 0, threads);
+}
+
+/* `count` of the largest of `all` numbers: their places go to `best`, a heap, the least on top. */
+static void largest(const float *numbers, int all, int *best, int count)
+{
+    for (int i = 0; i < all; i++) {
+        int at = i;
+        if (i >= count) {
+            if (numbers[i] <= numbers[best[0]])
+                continue;
+            at = 0;
+        }
+        if (at) { /* upwards from the end */
+            for (; at && numbers[best[(at - 1) / 2]] > numbers[i]; at = (at - 1) / 2)
+                best[at] = best[(at - 1) / 2];
+        } else if (i) { /* downwards from the top */
+            for (int child; (child = 2 * at + 1) < count; at = child) {
+                if (child + 1 < count && numbers[best[child + 1]] < numbers[best[child]])
+                    child++;
+                if (numbers[best[child]] >= numbers[i])
+                    break;
+                best[at] = best[child];
+            }
+        }
+        best[at] = i;
+    }
+}
+
+/* A product whose `count` best outputs of each row are computed again from the exact weights. */
+void rescored(const Matrix *m, const float *exact, float *x, float *y, int rows, int count,
+              int threads)
+{
+    product(m, x, y, rows, threads);
+    int best[count];
+    for (int row = 0; row < rows; row++, x += m->in, y += m->out) {
+        largest(y, m->out, best, count);
+        for (int i = 0; i < count; i++)
+            keep(m, y, best[i], dot(exact + best[i] * (int64_t)m->in, x, m->in), 0);
+    }
+}
+
+int is_supported(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
