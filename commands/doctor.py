@@ -53,6 +53,7 @@ def look(settings: Settings) -> Iterator[Sign]:
     yield _attempt("home", lambda: _home(settings))
     yield _attempt("database", lambda: _database(settings))
     yield _attempt("model", lambda: _model(settings))
+    yield _attempt("arithmetic", _arithmetic)
     yield _attempt("guard", lambda: _guard(settings))
     yield _attempt("adapters", lambda: _adapters(settings))
     yield _attempt("server", lambda: _server(settings))
@@ -116,6 +117,19 @@ def _model(settings: Settings) -> Sign:
             "complete inside it; choose a base code model such as Qwen2.5-Coder",
         )
     return Sign("model", "ok", f"{loaded.name} on {device}")
+
+
+def _arithmetic() -> Sign:
+    from server.engine.native.library import library
+
+    if library() is not None:
+        return Sign("arithmetic", "ok", "our own for few rows (AVX2)")
+    return Sign(
+        "arithmetic",
+        "warning",
+        "torch alone, which is slower; with a C compiler for AVX2 here, do: "
+        f"{sys.executable} -m server.engine.native.build",
+    )
 
 
 def _guard(settings: Settings) -> Sign:

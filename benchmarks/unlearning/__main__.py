@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +23,7 @@ from benchmarks.machine import machine
 from benchmarks.unlearning import plots
 from benchmarks.unlearning.grounds import Place, places
 from benchmarks.unlearning.runs import OURS, RATES, Budget, Runs, Trial, rates_of
-from benchmarks.unlearning.tables import RIVALS, print_tables, rows
+from benchmarks.unlearning.tables import RIVALS, Row, print_tables, rows
 from benchmarks.unlearning.task import TASKS, TaskName
 from unlearn.methods import METHODS
 
@@ -78,12 +80,20 @@ def report(runs: Runs, folder: Path | None) -> None:
     print_tables(found)
     if folder is None:
         return
-    written = {"machine": machine(), "rows": [asdict(row) for row in found]}
+    written = {"machine": machine(), "rows": [_written(row) for row in found]}
     (folder / "unlearning.json").write_text(json.dumps(written, indent=1) + "\n")
     for model in dict.fromkeys(row.model for row in found):
         mine = [point for point in runs.points if point.trial.model == model]
         plots.forget_against_utility(mine, folder / f"unlearning-{model}.png")
         plots.attack(rows(mine), folder / f"unlearning-attack-{model}.png")
+
+
+def _written(row: Row) -> dict[str, Any]:
+    """As JSON has it, which knows no NaN: what was not measured is null."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(row).items()
+    }
 
 
 if __name__ == "__main__":
