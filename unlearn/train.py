@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import resource
 import sys
@@ -29,6 +30,8 @@ GOING_ON = 0.4
 directions and do not only lengthen them."""
 EASES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Shares of the way from where the adapter began that may do, the shortest first."""
+TIGHT = 8
+"""So many lessons, those with the least room, are asked before all others whether a share does."""
 RECHECK_UPDATES = 10
 """So often all lessons are looked at again: one that has left may have come back."""
 
@@ -214,14 +217,24 @@ class _Course:
             return
         gone = self._student.state()
         before = self._standings()
+        tight = sorted(range(len(before)), key=lambda i: self._room(i, before[i]))
         for share in EASES:
             self._student.restore(
                 {name: torch.lerp(self._began_as[name], gone[name], share) for name in gone}
             )
-            now = self._standings()
-            if all(map(self._stays_done, self._lessons, before, now)):
+            # the first to rise are the last that fell: a step too far is seen at them
+            if all(
+                self._stays_done(self._lessons[i], before[i], now)
+                for some in (sorted(tight[:TIGHT]), sorted(tight[TIGHT:]))
+                for i, now in zip(some, self._standings(some), strict=True)
+            ):
                 return
         self._student.restore(gone)
+
+    def _room(self, i: int, now: Standing) -> float:
+        """How many times its floor the nearest forbidden token of a lesson may still rise to."""
+        room = self._lessons[i].floor * self._config.ease / now.forbidden.clamp(min=1e-9)
+        return float(room.clamp(min=1.0).min()) if len(room) else math.inf
 
     def _stays_done(self, lesson: Lesson, before: Standing, now: Standing) -> bool:
         """Whether nothing is above its eased floor that was not above it before."""
@@ -242,8 +255,10 @@ class _Course:
     def _has_time(self) -> bool:
         return self._crew.from_first(time.monotonic() - self._began < self._config.max_seconds)
 
-    def _standings(self) -> list[Standing]:
-        mine = [i for i in range(len(self._lessons)) if self._crew.owns(i)]
+    def _standings(self, indices: Sequence[int] | None = None) -> list[Standing]:
+        """Of these lessons, by rising index, or of all."""
+        chosen = range(len(self._lessons)) if indices is None else indices
+        mine = [i for i in chosen if self._crew.owns(i)]
         found = standings(self._student, [self._lessons[i] for i in mine])
         return self._crew.gathered(dict(zip(mine, found, strict=True)))
 
