@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from server.engine.native.library import library
 from server.engine.native.products import NativeProduct
 from server.engine.sequence import ModuleSequence
 
+# where a compiler is, the installation has built it: a library missing there is an error
 pytestmark = pytest.mark.skipif(
-    library() is None, reason="not built: python -m server.engine.native.build"
+    library() is None and shutil.which("cc") is None, reason="no C compiler here"
 )
 WIDE = {"hidden_size": 64, "head_dim": 32}
 CONFIGS = {

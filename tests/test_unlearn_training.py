@@ -25,7 +25,8 @@ from unlearn.methods import method
 from unlearn.retain import retain_set, shipped_files
 from unlearn.roll import Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
-from unlearn.train import EASES, Progress, Training, train
+from unlearn.train import EASES, Progress, train
+from unlearn.training import Training
 
 FEW = RefreshConfig(max_updates=4, retain_size=4, retain_examples=2)
 

@@ -9,7 +9,7 @@ from store.database import Database
 from store.records import Item, RunItem
 from unlearn.keepsake import Keepsake, Kept, write_keepsake
 from unlearn.teacher import Lesson
-from unlearn.train import Training
+from unlearn.training import Training
 from unlearn.verdict import Verdict
 
 VERIFIED_ENOUGH = 3

@@ -33,7 +33,8 @@ from unlearn.provenance import attacks, provenance
 from unlearn.retain import RetainSet
 from unlearn.selection import Selection, select
 from unlearn.teacher import Lesson, anchors
-from unlearn.train import Progress, Training, train
+from unlearn.train import Progress, train
+from unlearn.training import Training
 from unlearn.verdict import Verdict
 
 Report = Callable[[RunPhase, int, int, str], None]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -24,6 +22,7 @@ from unlearn.lora import Student
 from unlearn.methods import Weights, method
 from unlearn.roll import LEARNED, Roll, Standing
 from unlearn.teacher import Anchor, Lesson
+from unlearn.training import Trail, Training, peak_bytes
 
 GOING_ON = 0.4
 """Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
@@ -37,63 +36,6 @@ RECHECK_UPDATES = 10
 
 Progress = Callable[[int, int, str], None]
 """Done, total, one sentence."""
-
-
-@dataclass
-class Trail:
-    """What training did to one item."""
-
-    before: float
-    """Probability of its most probable forbidden token when training began."""
-    after: float
-    steps: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a training went."""
-
-    trails: dict[str, Trail]
-    """By item."""
-    updates: int
-    seconds: float
-    tokens: int
-    """Tokens run forward and backward."""
-    peak_bytes: int
-    """Peak memory: of the accelerator where there is one, else of the process."""
-    losses: list[float] = field(default_factory=list[float])
-
-    @property
-    def tokens_per_second(self) -> float:
-        return self.tokens / max(self.seconds, 1e-9)
-
-    @property
-    def seconds_per_item(self) -> float:
-        return self.seconds / max(1, len(self.trails))
-
-    def figures(self) -> dict[str, Any]:
-        """The figures for a certificate."""
-        return {
-            "updates": self.updates,
-            "seconds": round(self.seconds, 3),
-            "tokens": self.tokens,
-            "tokens_per_second": round(self.tokens_per_second, 1),
-            "seconds_per_item": round(self.seconds_per_item, 4),
-            "peak_bytes": self.peak_bytes,
-            "probabilities": {
-                item: {"before": trail.before, "after": trail.after}
-                for item, trail in sorted(self.trails.items())
-            },
-        }
-
-    def sentence(self) -> str:
-        """The figures a person wants after a training."""
-        return (
-            f"{self.updates} updates in {self.seconds:.1f} s: "
-            f"{self.tokens_per_second:,.0f} tokens/s, {self.seconds_per_item:.2f} s per item, "
-            f"peak {self.peak_bytes / 2**20:,.0f} MiB"
-        )
 
 
 def train(
@@ -306,14 +248,6 @@ class _Course:
     def _shared(self, kept: Sequence[Anchor]) -> list[Anchor]:
         """This process's part of the retain sequences; all of them where there are too few."""
         return [row for i, row in enumerate(kept) if self._crew.owns(i)] or list(kept)
-
-
-def peak_bytes() -> int:
-    """Peak memory of the accelerator, or of this process where there is none."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _loss(

@@ -62,7 +62,7 @@ class Row:
 
 
 def main() -> None:
-    """Run what is missing, print the rows, write them and the picture."""
+    """Run what is missing; each row is printed and written, and the picture drawn anew."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.unlearning.ablation", description=__doc__
     )
@@ -85,7 +85,7 @@ def main() -> None:
             with path.open("a") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
             print(_sentence(row), flush=True)
-    _write(rows)
+            _write(rows)
 
 
 def _variant(place: Place, name: str, changes: Mapping[str, Any]) -> Row:
