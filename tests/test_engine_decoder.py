@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from server.engine.decoder import decoder_of
 from server.engine.decoder_sequence import DecoderSequence
-from server.engine.kernels import Exact, Int8, Int8Head, Linear, Product, has_int8
+from server.engine.kernels import Exact, Int8, Int8Head, Product, has_int8
 from server.engine.sequence import ModuleSequence
 
 SMALL: dict[str, Any] = {
@@ -181,15 +181,3 @@ def test_the_packed_head_gives_the_best_tokens_their_exact_logits(bias: Tensor |
     best = exact.topk(4).indices
     torch.testing.assert_close(found.gather(1, best), exact.gather(1, best))
     assert found.argmax(1).equal(exact.argmax(1))
-
-
-@needs_int8
-def test_many_rows_are_not_rounded_to_eight_bits() -> None:
-    weight, x = random(24, 64, 1), random(40, 64, 2)
-    product = Linear([weight], [None], "bytes")
-
-    many, few = product(x), product(x[:4])
-
-    exact = x @ weight.T
-    assert error(many, exact) < 0.005
-    assert error(few, exact[:4]) > 0.001

@@ -1,4 +1,4 @@
-"""The engine's own code for few rows against torch, where it was built."""
+"""The engine's own code against torch, where it was built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from server.engine.decoder import decoder_of
 from server.engine.decoder_sequence import DecoderSequence
-from server.engine.kernels import Exact
+from server.engine.kernels import MANY_ROWS, Exact
 from server.engine.native.library import library
 from server.engine.native.products import NativeProduct
 from server.engine.sequence import ModuleSequence
@@ -34,60 +34,78 @@ CONFIGS = {
 }
 
 
+ROWS = [1, 2, 3, 4, 5, 6, 7, 16, 17, 40]
+
+
 @pytest.mark.parametrize("name", CONFIGS)
-def test_few_rows_give_the_modules_logits(name: str) -> None:
+def test_rows_give_the_modules_logits_however_they_are_cut(name: str) -> None:
     model = module(CONFIGS[name])
     decoder = decoder_of(model)
     assert decoder is not None
     assert decoder.step is not None
     sequence, oracle = DecoderSequence(decoder), ModuleSequence(model)
 
-    for part in (ids(300), ids(1, 2), ids(2, 3), ids(5, 4), ids(16, 5), ids(17, 6), ids(3, 7)):
+    for part in (ids(MANY_ROWS + 44), *(ids(count, count) for count in (1, 2, 3, 5, 16, 17, 3))):
         found, expected = sequence.read_last(part, len(part)), oracle.read_last(part, len(part))
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 16])
+@pytest.mark.parametrize("count", [1, 2, MANY_ROWS, MANY_ROWS + 3])
+def test_the_last_rows_are_the_same_when_fewer_are_wanted(count: int) -> None:
+    decoder = decoder_of(module(CONFIGS["qwen3"]))
+    assert decoder is not None
+    part = ids(MANY_ROWS + 20)
+
+    wanted, whole = (DecoderSequence(decoder).read_last(part, rows) for rows in (count, len(part)))
+
+    torch.testing.assert_close(wanted, whole[-count:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("outs", [1, 7, 24])
-def test_weights_that_are_halves_are_multiplied_exactly(rows: int, outs: int) -> None:
-    weight, bias, x = (
-        random(outs, 64, 1).bfloat16().float(),
-        random(1, outs, 2)[0],
-        random(rows, 64, 3),
-    )
+@pytest.mark.parametrize("width", ["bytes", "halves", "floats"])
+def test_a_product_is_the_exact_one_but_for_the_rounding_to_bytes(
+    rows: int, outs: int, width: str
+) -> None:
+    weights, biases = [random(outs, 592, 1), random(8, 592, 2)], [random(1, outs, 3)[0], None]
+    if width == "halves":
+        weights = [weight.bfloat16().float() for weight in weights]
+    x = random(rows, 592, 4)
 
-    product = NativeProduct([weight], [bias], is_packed=False)
+    product = NativeProduct(weights, biases, is_packed=width == "bytes")
 
-    assert product.size_bytes == weight.numel() * 2
-    torch.testing.assert_close(product(x), Exact([weight], [bias])(x), rtol=1e-5, atol=1e-5)
-
-
-def test_weights_that_halves_do_not_hold_are_multiplied_exactly() -> None:
-    weight, x = random(24, 64, 1), random(3, 64, 2)
-
-    product = NativeProduct([weight], [None], is_packed=False)
-
-    assert product.size_bytes == weight.numel() * 4
-    torch.testing.assert_close(product(x), x @ weight.T, rtol=1e-5, atol=1e-5)
+    assert error(product(x), Exact(weights, biases)(x)) < (0.01 if width == "bytes" else 1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 16])
-@pytest.mark.parametrize("outs", [1, 7, 24])
-def test_a_product_of_bytes_is_the_exact_one_but_for_their_rounding(rows: int, outs: int) -> None:
-    weights, biases = [random(outs, 64, 1), random(8, 64, 2)], [random(1, outs, 3)[0], None]
-    x = random(rows, 64, 4)
-
-    packed = NativeProduct(weights, biases, is_packed=True)
-
-    assert error(packed(x), Exact(weights, biases)(x)) < 0.01
-
-
-def test_a_long_sum_of_the_largest_inputs_does_not_overflow() -> None:
-    weight, x = torch.ones(4, 65_536), torch.ones(1, 65_536)
+@pytest.mark.parametrize("rows", [1, 40])
+def test_inputs_are_hardly_rounded(rows: int) -> None:
+    weight, x = random(24, 64, 1), random(rows, 64, 2)
+    scale = weight.abs().amax(dim=1, keepdim=True) / 127
 
     found = NativeProduct([weight], [None], is_packed=True)(x)
 
-    torch.testing.assert_close(found, torch.full((1, 4), 65_536.0), rtol=1e-3, atol=0)
+    assert error(found, x @ ((weight / scale).round() * scale).T) < 1e-4
+
+
+def test_a_product_takes_as_few_bytes_as_hold_the_weights() -> None:
+    weight = random(32, 64, 1)
+
+    packed, floats, halves = (
+        NativeProduct([w], [None], is_packed=is_packed).size_bytes
+        for w, is_packed in ((weight, True), (weight, False), (weight.bfloat16().float(), False))
+    )
+
+    assert (packed, halves, floats) == (32 * 64, 2 * 32 * 64, 4 * 32 * 64)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+@pytest.mark.parametrize("rows", [1, 20])
+def test_a_long_sum_of_the_largest_inputs_does_not_overflow(rows: int, is_packed: bool) -> None:
+    weight, x = torch.ones(4, 65_536), torch.ones(rows, 65_536)
+
+    found = NativeProduct([weight], [None], is_packed=is_packed)(x)
+
+    torch.testing.assert_close(found, torch.full((rows, 4), 65_536.0), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("bias", [None, random(1, 500, 7)[0]], ids=["plain", "bias"])
@@ -102,8 +120,9 @@ def test_the_best_outputs_are_exact(bias: Tensor | None) -> None:
     assert int((found - exact).abs().lt(1e-4).sum(dim=1).min()) >= 16
 
 
-def test_two_threads_give_what_one_gives() -> None:
-    weight, x = random(600, 512, 5), random(2, 512, 6)
+@pytest.mark.parametrize("rows", [2, 40])
+def test_two_threads_give_what_one_gives(rows: int) -> None:
+    weight, x = random(600, 512, 5), random(rows, 512, 6)
     product = NativeProduct([weight], [None], is_packed=False)
     threads = torch.get_num_threads()
     untyped: Any = torch

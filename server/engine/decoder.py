@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, rms_norm, silu
 
-from server.engine.kernels import FEW_ROWS, Exact, Linear, Product, Rounding, head
+from server.engine.kernels import (
+    FEW_ROWS,
+    MANY_ROWS,
+    Exact,
+    Linear,
+    Product,
+    Rounding,
+    has_fast_bfloat16,
+    head,
+)
 from server.engine.native.step import HEAD_STEP, Layer, Step
 
 FAMILIES = ("llama", "qwen2", "qwen3")
@@ -140,14 +149,14 @@ class Decoder:
 
     @cached_property
     def step(self) -> Step | None:
-        """All layers in one call for few rows; None where our own code does not do all of them."""
+        """All layers in one call; None where our own code does not do all of them."""
         layers = [layer for b in self.blocks if (layer := _layer(b)) is not None]
         if len(layers) < len(self.blocks) or self.head_width % HEAD_STEP:
             return None
         return Step(
             layers,
             self.last_norm.parts,
-            rows=FEW_ROWS,
+            rows=FEW_ROWS if has_fast_bfloat16() else MANY_ROWS,
             heads=self.heads,
             key_heads=self.key_heads,
             head_width=self.head_width,

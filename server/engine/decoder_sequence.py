@@ -66,12 +66,15 @@ class DecoderSequence:
         start, end = len(self.tokens), len(self.tokens) + len(ids)
         if end > self._room:
             self._grow(end)
-        decoder, step = self._decoder, self._decoder.step
-        x = decoder.embed(torch.tensor(ids))
-        if step is not None and self._buffers is not None and len(ids) <= FEW_ROWS:
-            step.read(x, self._buffers, start)
+        x = self._decoder.embed(torch.tensor(ids))
+        step, buffers = self._decoder.step, self._buffers
+        if step is None or buffers is None or (step.rows == FEW_ROWS < len(ids)):
+            x = self._decoder.last_norm(self._read_by_layers(x, start, rows))
         else:
-            x = decoder.last_norm(self._read_by_layers(x, start, rows))
+            for part in torch.split(x, step.rows):
+                wanted = min(len(part), max(0, rows - (end - start - len(part))))
+                step.read(part, buffers, start, wanted)
+                start += len(part)
         self.tokens += ids
         return x[-rows:]
 
@@ -101,7 +104,7 @@ class DecoderSequence:
             for one, other in zip(before, now, strict=False):
                 other[:, :read] = one[:, :read]
         if d.step is not None:
-            self._buffers = d.step.buffers(self._keys, self._values, *self._turns)
+            self._buffers = Buffers(self._keys, self._values, *self._turns)
 
 
 def _attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

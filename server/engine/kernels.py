@@ -21,8 +21,10 @@ FEW_ROWS = 16
 """Up to so many rows the weights' bytes decide, beyond it the arithmetic."""
 RESCORED = 16
 """So many of the best tokens get their exact logit."""
+MANY_ROWS = 256
+"""Our own code reads at most so many at once."""
 Rounding = Literal["none", "lossless", "bytes"]
-"""Of the weights, for few rows: as they are, as few bits as hold them, or eight."""
+"""Of the weights: as they are, as few bits as hold them, or eight."""
 
 
 class Product(Protocol):
@@ -132,12 +134,14 @@ class Linear:
         exact = Exact(weights, biases)
         is_packed = rounding == "bytes"
         self.native: NativeProduct | None = None
-        """What multiplies few rows, where our own code does."""
+        """What multiplies few rows, and many too but on a processor that does them faster in
+        bfloat16, where our own code does."""
         if rounding != "none" and all(map(fits, weights)):
             self.native = NativeProduct(weights, biases, is_packed=is_packed)
         packs = is_packed and has_int8()
         self._few: Product = self.native or (Int8(weights, biases) if packs else exact)
-        self._many: Product = Half(weights, biases) if has_fast_bfloat16() else exact
+        many = self.native or exact
+        self._many: Product = Half(weights, biases) if has_fast_bfloat16() else many
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (rows, in) float32; (rows, out of all weights together) float32."""
@@ -145,7 +149,8 @@ class Linear:
 
     @property
     def size_bytes(self) -> int:
-        return self._few.size_bytes + self._many.size_bytes
+        forms = {id(form): form for form in (self._few, self._many)}
+        return sum(form.size_bytes for form in forms.values())
 
 
 @functools.cache

@@ -55,7 +55,7 @@ class State(Structure):
     _fields_ = (
         ("keys", POINTER(c_void_p)),
         ("values", POINTER(c_void_p)),
-        *((name, c_void_p) for name in ("cosine", "sine", "workspace", "scores")),
+        *((name, c_void_p) for name in ("cosine", "sine")),
         ("room", c_int64),
     )
 
@@ -69,7 +69,7 @@ def library() -> Any | None:
     found: Any = ctypes.CDLL(str(path))
     found.product.argtypes = (c_void_p, c_void_p, c_void_p, c_int32, c_int32)
     found.rescored.argtypes = (*(c_void_p,) * 4, *(c_int32,) * 3)
-    found.read_rows.argtypes = (c_void_p, c_void_p, c_void_p, c_int32, c_int32)
+    found.read_rows.argtypes = (*(c_void_p,) * 3, *(c_int32,) * 3)
     for function in (found.product, found.rescored, found.read_rows):
         function.restype = None
     return found if found.is_supported() else None

@@ -12,7 +12,9 @@ from torch import Tensor
 from server.engine.native.library import BYTES, FLOATS, HALVES, Matrix, library
 
 STEP = 16
-"""So many numbers of a row are multiplied at a time."""
+"""The numbers of a row are rounded so many at a time."""
+PANEL = 16
+"""So many outputs are made at a time."""
 
 
 class NativeProduct:
@@ -24,25 +26,25 @@ class NativeProduct:
         """`is_packed`: bytes, with one scale per output; else halves where they hold the weights
         exactly, and floats where they do not."""
         weight = torch.cat([w.float() for w in weights])
+        outs, ins = weight.shape
         parts = [
             weight.new_zeros(len(w)) if b is None else b.float()
             for w, b in zip(weights, biases, strict=True)
         ]
-        self._bias = torch.cat(parts) if any(b is not None for b in biases) else None
+        self._bias = _filled(torch.cat(parts)) if any(b is not None for b in biases) else None
         self._scale: Tensor | None = None
+        together = 1
         if is_packed:
-            self._scale = (weight.abs().amax(dim=1) / 127).clamp_min(1e-12)
-            weight = (weight / self._scale[:, None]).round().to(torch.int8)
+            scale = (weight.abs().amax(dim=1) / 127).clamp_min(1e-12)
+            weight = (weight / scale[:, None]).round_().to(torch.int8)
+            self._scale, together = _filled(scale), 2
         elif torch.equal(weight.bfloat16().float(), weight):
             weight = weight.bfloat16()
-        self._weight = weight.contiguous()
+        panels = _filled(weight).view(-1, PANEL, ins // together, together).transpose(1, 2)
+        self._weight = panels.contiguous()
         width = {torch.int8: BYTES, torch.bfloat16: HALVES}.get(weight.dtype, FLOATS)
         self.matrix = Matrix(
-            self._weight.data_ptr(),
-            _address(self._scale),
-            _address(self._bias),
-            *weight.shape,
-            width,
+            self._weight.data_ptr(), _address(self._scale), _address(self._bias), outs, ins, width
         )
         """Points into tensors that this object keeps."""
         self._library: Any = library()
@@ -77,6 +79,11 @@ class NativeProduct:
 def fits(weight: Tensor) -> bool:
     """Whether there is a native product for `weight` (out, in) here."""
     return library() is not None and weight.device.type == "cpu" and weight.shape[1] % STEP == 0
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """With zeros, up to whole panels."""
+    return torch.cat([rows, rows.new_zeros(-len(rows) % PANEL, *rows.shape[1:])])
 
 
 def _address(tensor: Tensor | None) -> int | None:

@@ -1,12 +1,20 @@
-/* A few rows through all layers of a Llama or Qwen model, without a call per operation.
+/* Rows through all layers of a Llama or Qwen model, without a call per operation.
 
    What `decoder.py` and `decoder_sequence.py` say in torch, said again for AVX2. */
 
-#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#define thread omp_get_thread_num
+#else
+#define thread() 0
+#endif
 
 #include "products.h"
 
 #define KEYS_AHEAD 16
+
+/* Scores are written so many at a time, and rows of them begin in different banks of the cache. */
+#define ROOM (2 * OUTS + 2)
 
 typedef struct {
     const float *weight; /* NULL: no norm */
@@ -27,7 +35,6 @@ typedef struct {
 typedef struct {
     float *const *keys, *const *values; /* per layer (key heads, room, head width) */
     const float *cosine, *sine;         /* (room, head width); the sines are signed */
-    float *workspace, *scores;
     int64_t room;
 } State;
 
@@ -99,24 +106,29 @@ static void score(const float *const query[2], const float *keys, float *const s
     }
 }
 
-/* The first `tokens` of the scores become weights that sum to one, the others zeros. */
-static void weigh(float *scores, int64_t tokens, int64_t all)
+/* The first `tokens` of the scores are raised to powers, whose sum is returned; the others are
+   zeros. */
+static float raised(float *scores, int64_t tokens, int64_t all)
 {
-    float most = scores[0];
-    for (int64_t t = 1; t < tokens; t++)
-        most = scores[t] > most ? scores[t] : most;
     for (int64_t t = tokens; t < all + 8; t++)
         scores[t] = -INFINITY;
-    __m256 total = _mm256_setzero_ps();
-    for (int64_t t = 0; t < tokens; t += 8) {
-        __m256 part = exp8(_mm256_sub_ps(_mm256_loadu_ps(scores + t), _mm256_set1_ps(most)));
-        _mm256_storeu_ps(scores + t, part);
-    }
+    __m256 most = _mm256_loadu_ps(scores), total = _mm256_setzero_ps();
+    for (int64_t t = 8; t < tokens; t += 8)
+        most = _mm256_max_ps(most, _mm256_loadu_ps(scores + t));
+    most = _mm256_set1_ps(most8(most));
+    for (int64_t t = 0; t < tokens; t += 8)
+        _mm256_storeu_ps(scores + t, exp8(_mm256_sub_ps(_mm256_loadu_ps(scores + t), most)));
     for (int64_t t = tokens; t < all + 8; t++)
         scores[t] = 0.0f;
     for (int64_t t = 0; t < tokens; t += 8)
         total = _mm256_add_ps(total, _mm256_loadu_ps(scores + t));
-    __m256 share = _mm256_set1_ps(1.0f / sum8(total));
+    return sum8(total);
+}
+
+/* The first `tokens` of the scores become weights that sum to one, the others zeros. */
+static void weigh(float *scores, int64_t tokens, int64_t all)
+{
+    const __m256 share = _mm256_set1_ps(1.0f / raised(scores, tokens, all));
     for (int64_t t = 0; t < tokens; t += 8)
         _mm256_storeu_ps(scores + t, _mm256_mul_ps(_mm256_loadu_ps(scores + t), share));
 }
@@ -146,10 +158,10 @@ static void gather(float *const weights[2], const float *values, float *const se
 }
 
 /* Each row's queries see the tokens up to its own; those that share keys go two by two. */
-static void attend(const Model *m, const State *s, int layer, Rows found, Rows seen, int start,
-                   int rows)
+static void attend_few(const Model *m, const State *s, int layer, Rows found, Rows seen,
+                       float *workspace, int start, int rows)
 {
-    const int64_t width = m->head_width, room = s->room + 16;
+    const int64_t width = m->head_width, room = start + rows + ROOM;
     const int shared = m->heads / m->key_heads, queries = rows * shared, pairs = (queries + 1) / 2;
 #pragma omp parallel for schedule(static) num_threads(m->threads) if (m->threads > 1)
     for (int pair = 0; pair < m->key_heads * pairs; pair++) {
@@ -162,7 +174,7 @@ static void attend(const Model *m, const State *s, int layer, Rows found, Rows s
             int row = q / shared, head = key_head * shared + q % shared;
             query[i] = found.at + row * found.stride + head * width;
             target[i] = seen.at + row * seen.stride + head * width;
-            scores[i] = s->scores + (2 * pair + i) * room;
+            scores[i] = workspace + (2 * thread() + i) * room;
             tokens[i] = start + row + 1;
         }
         const int64_t at = key_head * s->room * width;
@@ -173,11 +185,69 @@ static void attend(const Model *m, const State *s, int layer, Rows found, Rows s
     }
 }
 
+/* keys (tokens, width) as panels (tokens / OUTS, width, OUTS). */
+static void turn_keys(const float *keys, float *to, int64_t tokens, int64_t width)
+{
+    for (int64_t t = 0; t < tokens; t += OUTS, to += OUTS * width)
+        for (int64_t i = 0; i < width; i++)
+            for (int64_t k = 0; k < OUTS; k++)
+                to[i * OUTS + k] = t + k < tokens ? keys[(t + k) * width + i] : 0.0f;
+}
+
+/* The same for many rows, ROWS queries at a time. */
+static void attend_many(const Model *m, const State *s, int layer, Rows found, Rows seen,
+                        float *workspace, int start, int rows)
+{
+    const int64_t width = m->head_width, room = start + rows + ROOM;
+    const int shared = m->heads / m->key_heads, queries = rows * shared;
+    const int groups = (queries + ROWS - 1) / ROWS;
+    const float scale = 1.0f / sqrtf((float)width);
+    float *turned = workspace + m->threads * ROWS * (width + room);
+#pragma omp parallel num_threads(m->threads) if (m->threads > 1)
+    {
+#pragma omp for schedule(static)
+        for (int head = 0; head < m->key_heads; head++)
+            turn_keys(s->keys[layer] + head * s->room * width, turned + head * room * width,
+                      start + rows, width);
+#pragma omp for schedule(dynamic, 8)
+        for (int group = 0; group < m->key_heads * groups; group++) {
+            const int key_head = group / groups, next = group % groups * ROWS;
+            const int first = within(next, queries), known = next - first;
+            const int64_t all = start + (first + ROWS - 1) / shared + 1;
+            const float *keys = turned + key_head * room * width;
+            const float *values = s->values[layer] + key_head * s->room * width;
+            float *query = workspace + thread() * ROWS * (width + room);
+            float *scores = query + ROWS * width, *target[ROWS], sums[ROWS * OUTS], share[ROWS];
+            for (int r = 0; r < ROWS; r++) {
+                const int row = (first + r) / shared;
+                const int head = key_head * shared + (first + r) % shared;
+                const float *from = found.at + row * found.stride + head * width;
+                target[r] = seen.at + row * seen.stride + head * width;
+                for (int64_t i = 0; i < width; i++)
+                    query[i * ROWS + r] = from[i] * scale;
+            }
+            for (int64_t t = 0; t < all; t += OUTS)
+                float_tile(query, 1, ROWS, keys + t * width, OUTS, width, NULL,
+                           (Rows){scores + t, room}, known, OUTS, 0);
+            for (int r = known; r < ROWS; r++)
+                share[r] = 1.0f / raised(scores + r * room, start + (first + r) / shared + 1, all);
+            for (int64_t at = 0; at < width; at += OUTS) {
+                float_tile(scores, room, 1, values + at, width, all, NULL, (Rows){sums, OUTS},
+                           known, OUTS, 0);
+                for (int r = known; r < ROWS; r++)
+                    for (int i = 0; i < OUTS; i++)
+                        target[r][at + i] = sums[r * OUTS + i] * share[r];
+            }
+        }
+    }
+}
+
 /* Turns queries and keys, and keeps keys and values for later rows. */
 static void remember(const Model *m, const State *s, int layer, Rows found, int start, int rows)
 {
     const Block *b = m->blocks + layer;
     const int64_t width = m->head_width;
+#pragma omp parallel for schedule(static) num_threads(m->threads) if (m->threads > 1 && rows > FEW)
     for (int row = 0; row < rows; row++) {
         const int64_t at = (start + row) * width;
         float *head = found.at + row * found.stride;
@@ -197,8 +267,9 @@ static void remember(const Model *m, const State *s, int layer, Rows found, int 
     }
 }
 
-static void gated(Rows gate_up, int rows, int64_t width)
+static void gated(Rows gate_up, int rows, int64_t width, int threads)
 {
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && rows > FEW)
     for (int row = 0; row < rows; row++) {
         float *gate = gate_up.at + row * gate_up.stride;
         for (int64_t i = 0; i < width; i += 8) {
@@ -211,31 +282,48 @@ static void gated(Rows gate_up, int rows, int64_t width)
     }
 }
 
-/* x (rows, width): embeddings of the tokens from `start` on; afterwards the last states, normed. */
-void read_rows(const Model *m, const State *s, float *states, int start, int rows)
+static void normed_rows(Norm norm, Rows x, Rows y, int rows, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && rows > FEW)
+    for (int row = 0; row < rows; row++)
+        normed(norm, x.at + row * x.stride, y.at + row * y.stride, x.stride);
+}
+
+/* states (rows, width): embeddings of the tokens from `start` on; afterwards the last `wanted` of
+   them are the last states, normed. */
+void read_rows(const Model *m, const State *s, float *states, int start, int rows, int wanted)
 {
     const int64_t width = m->width, seen_width = m->heads * m->head_width;
     const int64_t found_width = seen_width + 2 * m->key_heads * m->head_width;
-    Rows x = {states, width}, level = {s->workspace, width};
+    const int64_t inner_width = 2 * m->mlp_width, room = start + rows + ROOM;
+    const int64_t looking = m->threads * ROWS * (m->head_width + room) +
+                            m->key_heads * m->head_width * room;
+    float *workspace = floats(rows * (width + found_width + seen_width + inner_width) + looking);
+    Rows x = {states, width}, level = {workspace, width};
     Rows found = {level.at + rows * width, found_width};
     Rows seen = {found.at + rows * found_width, seen_width};
-    Rows inner = {seen.at + rows * seen_width, 2 * m->mlp_width};
+    Rows inner = {seen.at + rows * seen_width, inner_width};
+    float *scores = inner.at + rows * inner_width;
     for (int layer = 0; layer < m->layers; layer++) {
         const Block *b = m->blocks + layer;
-        for (int row = 0; row < rows; row++)
-            normed(b->before_attention, x.at + row * width, level.at + row * width, width);
+        normed_rows(b->before_attention, x, level, rows, m->threads);
         multiply(&b->queries_keys_values, level, found, rows, 0, m->threads);
         remember(m, s, layer, found, start, rows);
-        attend(m, s, layer, found, seen, start, rows);
+        if (layer == m->layers - 1) { /* of the others nothing more is wanted */
+            x.at += (rows - wanted) * x.stride;
+            found.at += (rows - wanted) * found.stride;
+            start += rows - wanted;
+            rows = wanted;
+        }
+        (rows > FEW ? attend_many : attend_few)(m, s, layer, found, seen, scores, start, rows);
         multiply(&b->after_attention, seen, x, rows, 1, m->threads);
-        for (int row = 0; row < rows; row++)
-            normed(b->before_mlp, x.at + row * width, level.at + row * width, width);
+        normed_rows(b->before_mlp, x, level, rows, m->threads);
         multiply(&b->gate_up, level, inner, rows, 0, m->threads);
-        gated(inner, rows, m->mlp_width);
+        gated(inner, rows, m->mlp_width, m->threads);
         multiply(&b->down, inner, x, rows, 1, m->threads);
     }
-    for (int row = 0; row < rows; row++)
-        normed(m->last_norm, x.at + row * width, x.at + row * width, width);
+    normed_rows(m->last_norm, x, x, rows, m->threads);
+    free(workspace);
 }
 
 void product(const Matrix *m, float *x, float *y, int rows, int threads)
@@ -278,7 +366,8 @@ void rescored(const Matrix *m, const float *exact, float *x, float *y, int rows,
     for (int row = 0; row < rows; row++, x += m->in, y += m->out) {
         largest(y, m->out, best, count);
         for (int i = 0; i < count; i++)
-            keep(m, y, best[i], dot(exact + best[i] * (int64_t)m->in, x, m->in), 0);
+            y[best[i]] = dot(exact + best[i] * (int64_t)m->in, x, m->in) +
+                         (m->bias ? m->bias[best[i]] : 0.0f);
     }
 }
 

@@ -1,4 +1,4 @@
-"""All layers in one call for few rows: most of a small model's time goes between operations."""
+"""All layers in one call: most of a small model's time would go between operations."""
 
 from __future__ import annotations
 
@@ -43,54 +43,40 @@ class Step:
         head_width: int,
     ) -> None:
         """`rows`: the most that are read at once."""
+        self.rows = rows
         self._held = layers, last_norm
         """The structures point into their tensors."""
-        self._rows = rows
-        found, after, gate_up, _ = (product.matrix for product in layers[0].products)
-        self._workspace = rows * (after.out + found.out + after.into + gate_up.out)
-        self._queries = (rows + 1) * heads
+        _, after, gate_up, _ = (product.matrix for product in layers[0].products)
         blocks = (Block * len(layers))(*map(_block, layers))
         sizes = (len(layers), after.out, heads, key_heads, head_width, gate_up.out // 2)
         self._model = Model(blocks, _norm(last_norm), *sizes)
         self._library: Any = library()
 
-    def buffers(
-        self, keys: Sequence[Tensor], values: Sequence[Tensor], cosine: Tensor, sine: Tensor
-    ) -> Buffers:
-        """keys and values (key heads, room, head width) per layer, written to by `read`; cosine
-        and signed sine (room, 1, head width)."""
-        room = len(cosine)
-        scores = torch.empty(self._queries * (room + HEAD_STEP))
-        return Buffers(keys, values, cosine, sine, torch.empty(self._workspace), scores)
-
-    def read(self, x: Tensor, buffers: Buffers, start: int) -> None:
-        """x (rows, width): embeddings of the tokens from `start` on, changed into the last states,
-        normed."""
-        assert len(x) <= self._rows
+    def read(self, x: Tensor, buffers: Buffers, start: int, wanted: int) -> None:
+        """x (rows, width): embeddings of the tokens from `start` on. The last `wanted` of them are
+        changed into the last states, normed; the others are of no more use."""
+        assert wanted <= len(x) <= self.rows
         self._model.threads = torch.get_num_threads()
         self._library.read_rows(
-            ctypes.addressof(self._model), buffers.address, x.data_ptr(), start, len(x)
+            ctypes.addressof(self._model), buffers.address, x.data_ptr(), start, len(x), wanted
         )
 
 
 class Buffers:
-    """What `Step.read` writes to, and keeps alive."""
+    """The keys and values that `Step.read` reads and writes, kept alive."""
 
     def __init__(
-        self,
-        keys: Sequence[Tensor],
-        values: Sequence[Tensor],
-        cosine: Tensor,
-        sine: Tensor,
-        workspace: Tensor,
-        scores: Tensor,
+        self, keys: Sequence[Tensor], values: Sequence[Tensor], cosine: Tensor, sine: Tensor
     ) -> None:
-        self._held = (*keys, *values, cosine, sine, workspace, scores)
+        """keys and values (key heads, room, head width) per layer; cosine and signed sine
+        (room, 1, head width)."""
+        self._held = (*keys, *values, cosine, sine)
         pointers = ctypes.c_void_p * len(keys)
         self._state = State(
             pointers(*(part.data_ptr() for part in keys)),
             pointers(*(part.data_ptr() for part in values)),
-            *(part.data_ptr() for part in (cosine, sine, workspace, scores)),
+            cosine.data_ptr(),
+            sine.data_ptr(),
             len(cosine),
         )
         self.address = ctypes.addressof(self._state)
