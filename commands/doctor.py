@@ -120,10 +120,12 @@ def _model(settings: Settings) -> Sign:
 
 
 def _arithmetic() -> Sign:
+    from server.engine.kernels import has_fast_bfloat16
     from server.engine.native.library import library
 
     if library() is not None:
-        return Sign("arithmetic", "ok", "our own for few rows (AVX2)")
+        many = "; many rows by torch in bfloat16" if has_fast_bfloat16() else ""
+        return Sign("arithmetic", "ok", f"our own (AVX2){many}")
     return Sign(
         "arithmetic",
         "warning",
