@@ -358,3 +358,18 @@ def test_imports_are_read_whatever_surrounds_them() -> None:
     }
     assert table.stars == ("os",)
     assert table.paths("pickle.loads", frozenset()) == ["pickle.loads"]
+
+
+def test_what_is_found_does_not_change_with_the_addresses_of_a_tree() -> None:
+    above, below = '    command = "ls"\n' * 3, "    command = x\n" * 20
+    severities = {
+        one.severity
+        for number in range(30)  # each text a tree of its own
+        for one in found(
+            f"import subprocess\ndef f{number}(x):\n{above}    ",
+            "subprocess.run(command, shell=True)",
+            f"\n{below}",
+        )
+    }
+
+    assert severities == {"low"}

@@ -63,7 +63,7 @@ class Scene:
         """Calls, attributes, assignments and `exec` statements that touch the suggestion."""
         cursor = QueryCursor(_query(_CALLS))
         cursor.set_byte_range(self.start, self.end)
-        found = cursor.captures(self.root).get("found", [])
+        found = _captured(cursor, self.root)
         return [one for one in found if one.start_byte < self.end and one.end_byte > self.start]
 
     def above(self, node: Node) -> str:
@@ -102,8 +102,7 @@ class Scene:
         """The assignments to `name` above `node` in the same function, first to last."""
         if self._assigned is None:
             self._assigned = {}
-            cursor = QueryCursor(_query(_ASSIGNMENTS))
-            for one in cursor.captures(self.root).get("found", []):
+            for one in _captured(QueryCursor(_query(_ASSIGNMENTS)), self.root):
                 left = one.child_by_field_name("left")
                 if left is not None and left.type in ("identifier", "attribute"):
                     self._assigned.setdefault(self.string(left), []).append(one)
@@ -166,6 +165,12 @@ def _closed(before: str, suggestion: str, after: str, imports: ImportTable) -> S
     after = after.split("\n", 1)[0]
     after += closing(before + suggestion + after) + "\n"
     return _scene(before, suggestion, after, imports)
+
+
+def _captured(cursor: QueryCursor, root: Node) -> list[Node]:
+    """What a query finds, by where it ends: the binding gives it in the order of addresses."""
+    found = cursor.captures(root).get("found", [])
+    return sorted(found, key=lambda one: (one.end_byte, -one.start_byte))
 
 
 def _scope(node: Node) -> int | None:
