@@ -21,10 +21,6 @@ _HAS_WORD = worth_a_look(
     r"|mark_safe|telnetlib|Telnet|ftplib|FTP|wrap_socket|PROTOCOL_|_METHOD|generate_private_key"
     r"|UsmUserData|CommunityData|extra\s*\(|RawSQL|listen\s*\(|Environment\s*\(|mako\."
 )
-_HAS_IMPORT = worth_a_look(
-    r"telnetlib|ftplib|mako|PublicKey|asymmetric|pysnmp|logging\.config"
-    r"|(?:chmod|mark_safe|wrap_socket|RawSQL|Environment)\s+as\s"
-)
 _WATCHED = re.compile(
     r"(?:telnetlib|ftplib|mako|Crypto(?:dome)?\.PublicKey|pysnmp)\b"
     r"|cryptography\.hazmat\.primitives\.asymmetric\b|logging\.config\.listen$"
@@ -50,8 +46,5 @@ def _watched(text: str) -> frozenset[str]:
 
     Kept: while somebody types, the lines above are the same.
     """
-    text = text[-MOST_IMPORT_CHARS:]
-    if not _HAS_IMPORT(text):
-        return frozenset()
-    names = import_table(text).names
+    names = import_table(text[-MOST_IMPORT_CHARS:]).names
     return frozenset(name for name, path in names.items() if _WATCHED.match(path))
