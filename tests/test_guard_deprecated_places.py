@@ -49,6 +49,13 @@ def seen(
         ),
         ("import time\n", "time.clock()", ("time.clock", "time.perf_counter")),
         (
+            "import tempfile\n",
+            "x = tempfile.mktemp(dir=d)",
+            ("tempfile.mktemp", "x = tempfile.mkdtemp(dir=d) + '/file'"),
+        ),
+        ("import tempfile\nx = tempfile.mk", "temp()", ("tempfile.mktemp", "dtemp() + '/file'")),
+        ("import tempfile\n", "x = tempfile.mktemp().encode()", ("tempfile.mktemp", None)),
+        (
             "from datetime import datetime\n",
             "datetime.utcnow()",
             ("datetime.datetime.utcnow", None),

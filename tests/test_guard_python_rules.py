@@ -167,6 +167,24 @@ REPLACED = [
     ("import hashlib\ndef checksum(password):\n    return hashlib.m", "d5(x)", None),
     ("import hashlib\ndef checksum(x):\n    return ", "hashlib.md5(x)", "hashlib.sha256(x)"),
     ("import hashlib\ndef checksum(x):\n    h = hashlib.m", "d5(", "d5(usedforsecurity=False)"),
+    (
+        "import hashlib\ndef upload(signer):\n    x = open(path, 'rb').read()\n    md5_digest = ",
+        "hashlib.md5(x)",
+        "hashlib.md5(x, usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef _md5(path):\n    with open(path, 'rb') as f:\n        return ",
+        "hashlib.md5(f.read())",
+        "hashlib.md5(f.read(), usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef md5(path):\n    secret = open(path, 'rb').read()\n    return ",
+        "hashlib.md5(secret)",
+        None,
+    ),
+    ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.sha1(x)", None),
+    ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.md5(x)", None),
+    ("import hashlib\ndef sha256(x):\n    return ", "hashlib.sha1(x)", "hashlib.sha256(x)"),
     ("import yaml\n", "yaml.load(f)", "yaml.safe_load(f)"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.Loader)", "yaml.load(f, Loader=yaml.SafeLoader)"),
     ("import requests\n", "requests.get(u, verify=False)", "requests.get(u, verify=True)"),
@@ -260,6 +278,25 @@ def test_what_is_compared_below_is_what_comes_back() -> None:
 
     for below in ("assert a == b", "self.assertEqual(b, a)", "assert a.x == b.x"):
         assert spliced("load(c)", found(prefix, "load(c)", f"\n    {below}\n")) == ROUND
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [("self.assertEqual(a, b)", ROUND), ("assert b.x == a.x", ROUND), ("print(a, b)", None)],
+)
+def test_what_a_test_compares_with_an_object_comes_from_it(
+    below: str, expected: str | None
+) -> None:
+    prefix = "import pickle\ndef helper(self, a):\n    b = pickle."
+
+    assert spliced("load(f)", found(prefix, "load(f)", f"\n    {below}\n")) == expected
+
+
+def test_a_call_that_is_left_open_is_replaced_to_its_end() -> None:
+    prefix = "import pickle\ndef test_pickling(a):\n    b = pickle."
+    below = "\n    self.assertEqual(b, a)\n"
+
+    assert spliced("load(a.x, a.y,", found(prefix, "load(a.x, a.y,", below)) == ROUND
 
 
 def test_sql_that_was_built_above_is_blamed_where_it_is_run() -> None:

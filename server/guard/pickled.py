@@ -67,20 +67,21 @@ def read_back(call: Call, scene: Scene) -> str | None:
 def _there_and_back(
     here: Function, module: str, given: str, target: str, above: str, compared: set[str]
 ) -> str | None:
-    """In a test of pickling, or in a loop over its protocols, an object is pickled and read."""
+    """Where pickling is tested an object is pickled and read: so it is named, loops, or asserts."""
     loop = _PROTOCOL.search(here.body)
     protocol = loop[1] if loop is not None else None
-    if protocol is None and not _TESTS_PICKLING.match(here.name):
-        return None
     objects = [one for one in _objects(here) if one not in (target, protocol)]
-    alike = [one for one in objects if one in compared] or [
+    parameters = re.findall(r"(?<![*\w])(?!self\b)\w+", here.parameters)
+    alike = [one for one in (*parameters, *objects) if one in compared]
+    if protocol is None and not _TESTS_PICKLING.match(here.name) and not alike:
+        return None
+    alike = alike or [
         one for one in objects if _stem(one) in (_stem(target), target.removeprefix("new_"))
     ]
-    is_parameter = re.search(rf"\b{re.escape(given)}\b", here.parameters) is not None
     is_ours = given.startswith("self.") and f"{given} =" in above
     if alike:
         value = alike[-1]
-    elif _NAME.fullmatch(given) and (given in objects or is_parameter or is_ours):
+    elif _NAME.fullmatch(given) and (given in (*objects, *parameters) or is_ours):
         value = given
     elif objects and protocol is not None and not _is_opened(here, given):
         value = objects[-1]
@@ -90,9 +91,11 @@ def _there_and_back(
 
 
 def _compared(target: str, below: str) -> set[str]:
-    """What the lines below compare with `target`."""
+    """What the lines below assert of `target`."""
     near = below[:NEAR_CHARS]
-    pattern = rf"(\w+)[\w.]*(?: ==|,) {target}\b|\b{target}[\w.]*(?: ==|,) (\w+)"
+    pattern = (
+        rf"\bassert[^\n]*?(?:\b(\w+)[\w.]*(?: ==|,) {target}\b|\b{target}[\w.]*(?: ==|,) (\w+))"
+    )
     return {one[1] or one[2] for one in re.finditer(pattern, near)} if target else set()
 
 
