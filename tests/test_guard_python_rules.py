@@ -130,6 +130,11 @@ def test_what_only_looks_like_it_is_left_alone(prefix: str, suggestion: str) -> 
     assert found(prefix, suggestion, '\n    """\n' if '"""' in prefix else "\n") == []
 
 
+def test_a_listing_with_line_numbers_is_text() -> None:
+    assert found("It says:\n  4  import yaml\n  5  y = yaml.", "load(a)") == []
+    assert found("import yaml\nx = [\n  5 or yaml.", "load(a)") != []
+
+
 @pytest.mark.parametrize("suggestion", ["random.randint(1, 6)", "random.shuffle(cards)"])
 def test_a_random_number_that_nothing_calls_secret_is_a_hint(suggestion: str) -> None:
     assert [(one.rule, one.severity) for one in found("import random\n", suggestion)] == [
@@ -184,6 +189,8 @@ REPLACED = [
     ),
     ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.sha1(x)", None),
     ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.md5(x)", None),
+    ("import hashlib\nif kind == Hash.SHA_1:\n    h = ", "hashlib.md5(x)", None),
+    ("import hashlib\nif kind == 'sha512':\n    h = ", "hashlib.md5(x)", "hashlib.sha256(x)"),
     ("import hashlib\ndef sha256(x):\n    return ", "hashlib.sha1(x)", "hashlib.sha256(x)"),
     ("import yaml\n", "yaml.load(f)", "yaml.safe_load(f)"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.Loader)", "yaml.load(f, Loader=yaml.SafeLoader)"),
@@ -195,7 +202,8 @@ REPLACED = [
     ("import random\n", "token = random.choice(a)", "token = random.SystemRandom().choice(a)"),
     ("from random import choice\n", "token = choice(a)", None),
     ("import ssl\n", "ssl._create_unverified_context()", "ssl.create_default_context()"),
-    ("import tempfile\n", "tempfile.mktemp()", None),
+    ("import tempfile\n", "tempfile.mktemp()", None),  # deprecated too, and replaced there
+    ("import tempfile\nx = tempfile.mk", "temp(a, b(c)", "dtemp() + '/file'"),
     ("import subprocess\n", "subprocess.run(c, shell=True)", None),
     (
         "import subprocess\n",
@@ -224,6 +232,7 @@ READ_BACK = [
     (f"{DUMPED}    b = pickle.lo", "ad(a)", "ads(data)"),
     (f"{DUMPED}    more = pickle.dumps(path)\n    new_data = pickle.", "load(x)", "loads(data)"),
     (f"{DUMPED}    data = sock.recv(9)\n    b = pickle.", "loads(data)", None),
+    (f"{DUMPED}    more = pickle.dumps(path)\n    check(1, pickle.", "load(x)", "loads(data)"),
     (f"{DUMPED}    with open(path) as file:\n        b = pickle.", "load(file)", None),
     (f"{DUMPED}\ndef g(x):\n    b = pickle.", "load(x)", None),
     (
@@ -290,6 +299,13 @@ def test_what_a_test_compares_with_an_object_comes_from_it(
     prefix = "import pickle\ndef helper(self, a):\n    b = pickle."
 
     assert spliced("load(f)", found(prefix, "load(f)", f"\n    {below}\n")) == expected
+
+
+def test_what_is_used_alike_in_a_test_of_pickling_is_what_comes_back() -> None:
+    above = "    a, _ = made()\n    x = a.state()\n"
+    prefix = f"import pickle\ndef test_pickling(self):\n{above}    b = pickle."
+
+    assert spliced("load(f)", found(prefix, "load(f)", "\n    y = b.state()\n")) == ROUND
 
 
 def test_a_call_that_is_left_open_is_replaced_to_its_end() -> None:

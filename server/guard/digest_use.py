@@ -22,6 +22,7 @@ _SAID = {
     "md5": re.compile(r"md5|(?<![a-z])(?:apop|uuid_?3)(?![a-z0-9])"),
     "sha1": re.compile(r"sha1(?!\d)|(?<![a-z])(?:sha|uuid_?5)(?![a-z0-9])"),
 }
+_BRANCH = re.compile(r"\n[ \t]*(?:el)?if\b([^\n]{1,200}):[ \t]*\n[^\n]*\Z")
 _READS_FILE = re.compile(r"\bopen\([^\n]*[\"']r?b[\"']|\.read_bytes\(\)")
 _END_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
 
@@ -78,7 +79,11 @@ def _given(call: Call, scene: Scene) -> str | None:
 
 
 def _said(above: str) -> list[str]:
-    """The digests in the names of the function and the value at the end of a text."""
-    here = function_around(above)
-    names = f"{here.name if here is not None else ''} {target_of(above)}".lower()
-    return [digest for digest, pattern in _SAID.items() if pattern.search(names)]
+    """The digests in the names of the function and the value at the end of a text, or its branch.
+
+    A branch is a line above that asks: `if algorithm == "SHA":`.
+    """
+    here, branch = function_around(above), _BRANCH.search(above)
+    names = f"{here.name if here is not None else ''} {target_of(above)}"
+    names += f" {branch[1]}" if branch is not None else ""
+    return [digest for digest, pattern in _SAID.items() if pattern.search(names.lower())]

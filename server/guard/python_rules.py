@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from keyword import iskeyword
 
 from tree_sitter import Node
 
@@ -29,6 +30,7 @@ from server.guard.taint import made
 from server.guard.weak_random import MODULES, guessable, unguessable
 from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 
+MOST_NUMBER_CHARS = 200
 NODES_BETWEEN_CHECKS = 8
 """Of the time: asking for it costs as much as many a node."""
 _CERTIFICATE = re.compile(
@@ -39,19 +41,26 @@ _HASH_BY_NAME = frozenset(
     {"hashlib.new", "hashlib.file_digest", "hashlib.pbkdf2_hmac", "hmac.new"}
     | {"hmac.digest", "hmac.HMAC", "hashlib.hmac.new"}
 )
+_LISTED = re.compile(r"[ \t]*\d+[ \t]+([A-Za-z_]\w*)[ \t]*[=.(]")
 _SWITCHES = re.compile(r"\bshell[ \t]*=|\bverify[ \t]*=")
 _RANDOM = "This number can be guessed, and {} should not be; use the secrets module."
 
 
 def python_findings(case: Case, deadline: float) -> list[Finding]:
     """Every insecure place; raises OutOfTime once the thread's clock is at `deadline`."""
-    if not worth_parsing(case):
+    if not worth_parsing(case) or _is_listing(case.prefix[case.prefix.rfind("\n") + 1 :]):
         return []
     found = dict[tuple[int, int, str], Finding]()
     for scene in scenes(case):
         for one in _seen(scene, deadline):
             found.setdefault((one.start, one.end, one.rule), one)
     return list(found.values())
+
+
+def _is_listing(line: str) -> bool:
+    """Whether a line begins with its number, as where a text shows code: `5   y = yaml.`"""
+    match = _LISTED.match(line[:MOST_NUMBER_CHARS])
+    return match is not None and not iskeyword(match[1])
 
 
 def _seen(scene: Scene, deadline: float) -> Iterator[Finding]:
