@@ -12,7 +12,7 @@ import pytest
 from server.guard.call_conditions import CONDITIONS
 from server.guard.errors import OutOfTime
 from server.guard.finding import Case, Finding
-from server.guard.import_table import import_table
+from server.guard.import_table import import_table, imports_around
 from server.guard.python_rules import python_findings
 from server.guard.repair import spliced
 
@@ -426,3 +426,13 @@ def test_what_is_found_does_not_change_with_the_addresses_of_a_tree() -> None:
     }
 
     assert severities == {"low"}
+
+
+def test_an_import_that_the_cursor_is_in_is_read_whole() -> None:
+    prefix = "import os\nfrom pickle import (\n    dumps,\n    "
+
+    assert imports_around(prefix, "loads as f,\n)\n").names == {
+        "os": "os",
+        "dumps": "pickle.dumps",
+        "f": "pickle.loads",
+    }

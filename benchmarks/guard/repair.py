@@ -112,8 +112,9 @@ def rows() -> list[Row]:
 
 def _eye(found: list[Repaired]) -> Iterator[tuple[str, float]]:
     """What the verdicts say of the repairs, and of all that was flagged, by what they say."""
-    known = {row["key"]: row["verdict"] for row in json_lines(VERDICTS)}
-    verdicts = [known[one.key] == "right" for one in found if one.is_good and one.key in known]
+    known = {(row["id"], row["key"]): row["verdict"] for row in json_lines(VERDICTS)}
+    good = [(one.said.id, one.key) for one in found if one.is_good]
+    verdicts = [known[one] == "right" for one in good if one in known]
     if verdicts:
         right = sum(verdicts) / len(verdicts)
         yield "repairs read by eye", len(verdicts)

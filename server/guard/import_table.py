@@ -29,6 +29,8 @@ _SAME = re.compile(
     r"(?:(builtins|__builtin__|__builtins__)\.(?=\w)|(_pickle|cPickle|pickle5)(?=\.)"
     r"|(Cryptodome)(?=\.)|(sklearn\.externals\.joblib)(?=\.))"
 )
+MOST_CHARS = 400_000
+"""Of a file above the cursor."""
 _NOW = ("", "pickle", "Crypto", "joblib")
 # What a module's usual short name means where the import statement cannot be seen.
 _SHORT_NAMES = {
@@ -94,6 +96,19 @@ def import_table(text: str) -> ImportTable:
                 root = name.split(".", 1)[0]
                 names[root] = root
     return ImportTable(names, tuple(stars))
+
+
+def imports_around(prefix: str, suggestion: str) -> ImportTable:
+    """What is imported up to the end of a suggestion; of the lines above it is known from before.
+
+    Those of a statement that the cursor is in are read with it.
+    """
+    prefix = prefix[-MOST_CHARS:]
+    line, last = prefix.rfind("\n") + 1, prefix.rfind("import")
+    if last >= 0 and "(" in prefix[last:] and ")" not in prefix[last:]:
+        line = prefix.rfind("\n", 0, last) + 1
+    above, here = import_table(prefix[:line]), import_table(prefix[line:] + suggestion)
+    return ImportTable({**above.names, **here.names}, above.stars + here.stars)
 
 
 def _imports(text: str) -> Iterator[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from tree_sitter import Language, Node, Parser, Query, QueryCursor
 
 from server.guard.finding import Case
 from server.guard.fragment import closing, open_string
-from server.guard.import_table import ImportTable, import_table
+from server.guard.import_table import ImportTable, imports_around
 
 BEFORE_CHARS = 2_500
 """How much of the user's text above the suggestion is parsed: for where a string was built."""
@@ -21,7 +21,6 @@ AFTER_CHARS = 500
 MOST_SUGGESTION_CHARS = 60_000
 MOST_BROKEN_CHARS = 6_000
 """Of a suggestion that does not parse: asking a broken tree takes time by the square."""
-MOST_IMPORT_CHARS = 400_000
 MOST_ASSIGNMENTS = 8
 """So many assignments to a name are looked at, the nearest."""
 _TOP = re.compile(
@@ -132,7 +131,7 @@ class Scene:
 def scenes(case: Case) -> Iterator[Scene]:
     """The suggestion in its surroundings, then alone if what surrounds it does not parse."""
     suggestion = case.suggestion[:MOST_SUGGESTION_CHARS]
-    imports = import_table(case.prefix[-MOST_IMPORT_CHARS:] + suggestion)
+    imports = imports_around(case.prefix, suggestion)
     before, after = _before(case.prefix), _after(case.suffix)
     if len(after) < len(case.suffix):
         after += _completed(before + suggestion + after)[len(before + suggestion + after) :]

@@ -7,9 +7,8 @@ from functools import cache, lru_cache
 
 from server.guard.call_conditions import CONDITIONS
 from server.guard.finding import Case
-from server.guard.import_table import import_table, settled
+from server.guard.import_table import MOST_CHARS, import_table, settled
 from server.guard.python_calls import calls_by_name
-from server.guard.python_scene import MOST_IMPORT_CHARS
 from server.guard.trigger import BEFORE_CHARS, worth_a_look
 
 _HAS_WORD = worth_a_look(
@@ -47,7 +46,7 @@ def _watched(text: str) -> frozenset[str]:
 
     Kept: while somebody types, the lines above are the same.
     """
-    names = import_table(text[-MOST_IMPORT_CHARS:]).names
+    names = import_table(text[-MOST_CHARS:]).names
     return frozenset(name for name, path in names.items() if _is_watched(name, settled(path)))
 
 

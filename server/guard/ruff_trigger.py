@@ -10,8 +10,7 @@ import re
 from functools import lru_cache
 
 from server.guard.finding import Case
-from server.guard.import_table import import_table
-from server.guard.python_scene import MOST_IMPORT_CHARS
+from server.guard.import_table import MOST_CHARS, import_table
 from server.guard.trigger import BEFORE_CHARS, worth_a_look
 
 AFTER_CHARS = 100
@@ -46,5 +45,5 @@ def _watched(text: str) -> frozenset[str]:
 
     Kept: while somebody types, the lines above are the same.
     """
-    names = import_table(text[-MOST_IMPORT_CHARS:]).names
+    names = import_table(text[-MOST_CHARS:]).names
     return frozenset(name for name, path in names.items() if _WATCHED.match(path))
