@@ -49,6 +49,13 @@ def seen(
         ),
         ("import time\n", "time.clock()", ("time.clock", "time.perf_counter")),
         (
+            "import tempfile\n",
+            "x = tempfile.mktemp(dir=d)",
+            ("tempfile.mktemp", "x = tempfile.mkdtemp(dir=d) + '/file'"),
+        ),
+        ("import tempfile\nx = tempfile.mk", "temp()", ("tempfile.mktemp", "dtemp() + '/file'")),
+        ("import tempfile\n", "x = tempfile.mktemp().encode()", ("tempfile.mktemp", None)),
+        (
             "from datetime import datetime\n",
             "datetime.utcnow()",
             ("datetime.datetime.utcnow", None),
@@ -157,3 +164,16 @@ def test_text_cut_inside_a_docstring_does_not_take_long_and_is_still_understood(
     found = seen(detector, prefix, "return np.in1d(a, a)")
 
     assert found == [("numpy.in1d", "return np.isin")]
+
+
+def test_what_a_name_stands_for_does_not_hang_on_what_was_suggested_before(
+    detector: DeprecatedDetector,
+) -> None:
+    prefix = "import time\n\nnow = time\n\n\ndef wait():\n    "
+    too_much = "x = now.clock()\n" + "-----BEGIN PRIVATE KEY-----" * 200
+    alone = seen(detector, prefix, "now.clock()")
+
+    seen(detector, prefix, too_much)
+
+    assert alone == [("time.clock", "now.perf_counter")]
+    assert seen(detector, prefix, "now.clock() ") == alone

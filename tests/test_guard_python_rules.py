@@ -12,7 +12,7 @@ import pytest
 from server.guard.call_conditions import CONDITIONS
 from server.guard.errors import OutOfTime
 from server.guard.finding import Case, Finding
-from server.guard.import_table import import_table
+from server.guard.import_table import import_table, imports_around
 from server.guard.python_rules import python_findings
 from server.guard.repair import spliced
 
@@ -130,6 +130,11 @@ def test_what_only_looks_like_it_is_left_alone(prefix: str, suggestion: str) -> 
     assert found(prefix, suggestion, '\n    """\n' if '"""' in prefix else "\n") == []
 
 
+def test_a_listing_with_line_numbers_is_text() -> None:
+    assert found("It says:\n  4  import yaml\n  5  y = yaml.", "load(a)") == []
+    assert found("import yaml\nx = [\n  5 or yaml.", "load(a)") != []
+
+
 @pytest.mark.parametrize("suggestion", ["random.randint(1, 6)", "random.shuffle(cards)"])
 def test_a_random_number_that_nothing_calls_secret_is_a_hint(suggestion: str) -> None:
     assert [(one.rule, one.severity) for one in found("import random\n", suggestion)] == [
@@ -167,6 +172,26 @@ REPLACED = [
     ("import hashlib\ndef checksum(password):\n    return hashlib.m", "d5(x)", None),
     ("import hashlib\ndef checksum(x):\n    return ", "hashlib.md5(x)", "hashlib.sha256(x)"),
     ("import hashlib\ndef checksum(x):\n    h = hashlib.m", "d5(", "d5(usedforsecurity=False)"),
+    (
+        "import hashlib\ndef upload(signer):\n    x = open(path, 'rb').read()\n    md5_digest = ",
+        "hashlib.md5(x)",
+        "hashlib.md5(x, usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef _md5(path):\n    with open(path, 'rb') as f:\n        return ",
+        "hashlib.md5(f.read())",
+        "hashlib.md5(f.read(), usedforsecurity=False)",
+    ),
+    (
+        "import hashlib\ndef md5(path):\n    secret = open(path, 'rb').read()\n    return ",
+        "hashlib.md5(secret)",
+        None,
+    ),
+    ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.sha1(x)", None),
+    ("import hashlib\ndef sha_utf8(x):\n    return ", "hashlib.md5(x)", None),
+    ("import hashlib\nif kind == Hash.SHA_1:\n    h = ", "hashlib.md5(x)", None),
+    ("import hashlib\nif kind == 'sha512':\n    h = ", "hashlib.md5(x)", "hashlib.sha256(x)"),
+    ("import hashlib\ndef sha256(x):\n    return ", "hashlib.sha1(x)", "hashlib.sha256(x)"),
     ("import yaml\n", "yaml.load(f)", "yaml.safe_load(f)"),
     ("import yaml\n", "yaml.load(f, Loader=yaml.Loader)", "yaml.load(f, Loader=yaml.SafeLoader)"),
     ("import requests\n", "requests.get(u, verify=False)", "requests.get(u, verify=True)"),
@@ -177,7 +202,8 @@ REPLACED = [
     ("import random\n", "token = random.choice(a)", "token = random.SystemRandom().choice(a)"),
     ("from random import choice\n", "token = choice(a)", None),
     ("import ssl\n", "ssl._create_unverified_context()", "ssl.create_default_context()"),
-    ("import tempfile\n", "tempfile.mktemp()", None),
+    ("import tempfile\n", "tempfile.mktemp()", None),  # deprecated too, and replaced there
+    ("import tempfile\nx = tempfile.mk", "temp(a, b(c)", "dtemp() + '/file'"),
     ("import subprocess\n", "subprocess.run(c, shell=True)", None),
     (
         "import subprocess\n",
@@ -206,6 +232,7 @@ READ_BACK = [
     (f"{DUMPED}    b = pickle.lo", "ad(a)", "ads(data)"),
     (f"{DUMPED}    more = pickle.dumps(path)\n    new_data = pickle.", "load(x)", "loads(data)"),
     (f"{DUMPED}    data = sock.recv(9)\n    b = pickle.", "loads(data)", None),
+    (f"{DUMPED}    more = pickle.dumps(path)\n    check(1, pickle.", "load(x)", "loads(data)"),
     (f"{DUMPED}    with open(path) as file:\n        b = pickle.", "load(file)", None),
     (f"{DUMPED}\ndef g(x):\n    b = pickle.", "load(x)", None),
     (
@@ -260,6 +287,32 @@ def test_what_is_compared_below_is_what_comes_back() -> None:
 
     for below in ("assert a == b", "self.assertEqual(b, a)", "assert a.x == b.x"):
         assert spliced("load(c)", found(prefix, "load(c)", f"\n    {below}\n")) == ROUND
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [("self.assertEqual(a, b)", ROUND), ("assert b.x == a.x", ROUND), ("print(a, b)", None)],
+)
+def test_what_a_test_compares_with_an_object_comes_from_it(
+    below: str, expected: str | None
+) -> None:
+    prefix = "import pickle\ndef helper(self, a):\n    b = pickle."
+
+    assert spliced("load(f)", found(prefix, "load(f)", f"\n    {below}\n")) == expected
+
+
+def test_what_is_used_alike_in_a_test_of_pickling_is_what_comes_back() -> None:
+    above = "    a, _ = made()\n    x = a.state()\n"
+    prefix = f"import pickle\ndef test_pickling(self):\n{above}    b = pickle."
+
+    assert spliced("load(f)", found(prefix, "load(f)", "\n    y = b.state()\n")) == ROUND
+
+
+def test_a_call_that_is_left_open_is_replaced_to_its_end() -> None:
+    prefix = "import pickle\ndef test_pickling(a):\n    b = pickle."
+    below = "\n    self.assertEqual(b, a)\n"
+
+    assert spliced("load(a.x, a.y,", found(prefix, "load(a.x, a.y,", below)) == ROUND
 
 
 def test_sql_that_was_built_above_is_blamed_where_it_is_run() -> None:
@@ -358,3 +411,28 @@ def test_imports_are_read_whatever_surrounds_them() -> None:
     }
     assert table.stars == ("os",)
     assert table.paths("pickle.loads", frozenset()) == ["pickle.loads"]
+
+
+def test_what_is_found_does_not_change_with_the_addresses_of_a_tree() -> None:
+    above, below = '    command = "ls"\n' * 3, "    command = x\n" * 20
+    severities = {
+        one.severity
+        for number in range(30)  # each text a tree of its own
+        for one in found(
+            f"import subprocess\ndef f{number}(x):\n{above}    ",
+            "subprocess.run(command, shell=True)",
+            f"\n{below}",
+        )
+    }
+
+    assert severities == {"low"}
+
+
+def test_an_import_that_the_cursor_is_in_is_read_whole() -> None:
+    prefix = "import os\nfrom pickle import (\n    dumps,\n    "
+
+    assert imports_around(prefix, "loads as f,\n)\n").names == {
+        "os": "os",
+        "dumps": "pickle.dumps",
+        "f": "pickle.loads",
+    }

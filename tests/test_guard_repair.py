@@ -158,6 +158,8 @@ def test_a_guard_whose_python_does_not_start_still_checks_and_says_so(tmp_path: 
         ("", "json.loads(z)", False),  # nobody imports it
         ("from json import loads\n", "json.loads(z)", False),
         ("json = mine\n", "json.loads(z)", True),
+        ("shelve.", "nonsense(z)", False),  # its import is too far above
+        ("shelve.", "open(z)", True),
     ],
 )
 def test_a_new_decode_says_only_names_that_exist(typed: str, said: str, expected: bool) -> None:
@@ -169,8 +171,11 @@ def test_a_new_decode_says_only_names_that_exist(typed: str, said: str, expected
 @pytest.mark.parametrize(
     ("typed", "said", "other", "expected"),
     [
-        ("call(cmd, shell=", "True)", "False)", True),
-        ("call(cmd, shell=", "True)", "float)", False),
+        ("call([cmd], shell=", "True)", "False)", True),
+        ("cmd = [x]\ncall(cmd, env=f(x), shell=", "True)", "False)", True),
+        ("call(cmd, [1], shell=", "True)", "False)", False),
+        ("check(verify=", "True)", "False)", True),
+        ("call([cmd], shell=", "True)", "float)", False),
         ("call(cmd, shell=T", "rue)", ".x)", False),
         ("call(cmd, shell=", "True)", "True)", True),
         ("x = pickle.", "load(f)", "dumps(f)", False),
@@ -184,12 +189,18 @@ def test_a_new_decode_says_only_names_that_exist(typed: str, said: str, expected
         ("md5_digest = hashlib.", "md5(x)", "sha256(x)", False),
         ("digest = hashlib.", "md5(x)", "sha256(x)", True),
         ("x = ", "load(f)", "= call(f)", False),
+        ("x = tempfile.m", "ktemp()", "kdtemp()", False),
+        ("x = tempfile.", "mktemp()", "mkstemp(", False),
+        ("x = tempfile.", "mktemp()", "mkstemp()[1]", True),
+        ("x = tempfile.", "mktemp()", "mkdtemp() + '/a'", True),
+        ("x = ", "load(f)", "gh.load(f)", False),  # nobody says what gh is
+        ("x = ", "load(f)", "[gh.load(f) for gh in os.environ]", True),
     ],
 )
 def test_another_way_on_is_sound_only_if_it_makes_sense_there(
     typed: str, said: str, other: str, expected: bool
 ) -> None:
-    prefix = f"import hashlib, pickle, os\nfrom subprocess import call\n\n{typed}"
+    prefix = f"import hashlib, pickle, os, tempfile\nfrom subprocess import call\n\n{typed}"
 
     assert is_sound(Case(prefix, said, "\n", "python"), other) is expected
 

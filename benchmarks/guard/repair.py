@@ -1,6 +1,6 @@
 """How often a flagged suggestion of the embedded model becomes one that may be shown.
 
-    python -m benchmarks.guard.repair [--show 50] [--rest]
+    python -m benchmarks.guard.repair [--show 50] [--read] [--rest]
 
 Of the completions in `benchmarks.guard.embedded`, the guard flags some; each of these is reviewed
 as the server does it, with the engine's own other ways on. A repaired text counts when it is
@@ -12,19 +12,27 @@ with what the model said either).
 A completion with nothing but hints (`random.choice` where no word speaks of secrets) counts as
 flagged, and as not repaired: the guard shows it as it is. Without these the share would be higher.
 `--rest` takes those that the draw of 200 left over.
+
+`repair_verdicts.jsonl` holds what a reader said of 50 repairs, drawn by a hash, each in its place:
+right where what was wrong is gone and the code does what it would have done. A verdict counts as
+long as the guard makes the same text of the same completion; `--read` shows what is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import string
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 from benchmarks.guard.embedded import CACHE, Said, said
-from benchmarks.guard.rows import Row
+from benchmarks.guard.rows import Row, json_lines
 from server.engine.config import EngineConfig
 from server.engine.local import LocalEngine, open_engine
 from server.engine.protocol import Completion
@@ -35,7 +43,9 @@ from server.guard.guard import Guard
 from server.guard.repair import is_useful
 
 SET = "embedded model, 200 flagged"
+VERDICTS = Path(__file__).with_name("repair_verdicts.jsonl")
 COUNT = 200
+READ = 50
 SEED = 5
 WORD = string.ascii_letters + string.digits + "_"
 
@@ -54,6 +64,12 @@ class Repaired:
     @property
     def is_good(self) -> bool:
         return self.is_clean and self.is_useful and self.parses
+
+    @property
+    def key(self) -> str:
+        """Stands for what the model said and what became of it."""
+        text = "\0".join((self.said.prefix, self.said.completion.text, self.review.text))
+        return sha256(text.encode()).hexdigest()[:16]
 
 
 class OtherWays:
@@ -88,7 +104,28 @@ def rows() -> list[Row]:
         "parses": _share(found, "parses"),
         "repair ms p50": sorted(one.took_ms for one in found)[len(found) // 2],
     }
-    return [Row(SET, "unsay", name, round(value, 3)) for name, value in measures.items()]
+    return [
+        Row(SET, "unsay", name, round(value, 3))
+        for name, value in (*measures.items(), *_eye(found))
+    ]
+
+
+def _eye(found: list[Repaired]) -> Iterator[tuple[str, float]]:
+    """What the verdicts say of the repairs, and of all that was flagged, by what they say."""
+    known = {(row["id"], row["key"]): row["verdict"] for row in json_lines(VERDICTS)}
+    good = [(one.said.id, one.key) for one in found if one.is_good]
+    verdicts = [known[one] == "right" for one in good if one in known]
+    if verdicts:
+        right = sum(verdicts) / len(verdicts)
+        yield "repairs read by eye", len(verdicts)
+        yield "of these, right", right
+        yield "clean, useful, parses and right, by eye", _share(found, "is_good") * right
+
+
+def _drawn(found: list[Repaired]) -> list[Repaired]:
+    """The repairs to be read: by a hash, so that a new rule changes few of them."""
+    good = [one for one in found if one.is_good]
+    return sorted(good, key=lambda one: sha256(one.said.id.encode()).digest())[:READ]
 
 
 def repaired(*, is_rest: bool = False) -> list[Repaired]:
@@ -141,9 +178,15 @@ def main() -> None:
     """Print the table, and with `--show` so many repairs to be read."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--read", action="store_true")
     parser.add_argument("--rest", action="store_true")
     options = parser.parse_args()
     found = repaired(is_rest=options.rest)
+    for one in _drawn(found) if options.read else ():
+        row = {"key": one.key, "id": one.said.id, "source": one.said.source}
+        print(json.dumps(row | {"verdict": "", "reason": ""}))
+        print(f"{one.said.prefix[-900:]}⟦{one.said.completion.text}⟧⟦{one.review.text}⟧", end="")
+        print(one.said.suffix[:300])
     for one in found[: options.show]:
         findings = ", ".join(f"{each.kind} {each.rule}" for each in one.review.findings)
         print(f"--- {one.said.id} {one.said.source}: {findings}; {one.review.action}", end=" ")

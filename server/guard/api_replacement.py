@@ -88,8 +88,10 @@ def _locals(text: str) -> dict[str, str]:
 def _templated(parsed: Parsed, use: NameUse, call: Call, known: Deprecation) -> Edit | None:
     template = known.becomes or ""
     count = len(call.arguments)
-    if (known.takes is not None and (count != known.takes or call.has_keywords)) or (
-        " = " in template and not call.is_statement
+    if (
+        (known.takes is not None and (count != known.takes or call.has_keywords))
+        or (" = " in template and not call.is_statement)
+        or (" + " in template and _text(parsed, call.end, call.end + 1) in (".", "["))
     ):
         return None
     inside = _text(parsed, call.start + 1, call.end - 1).strip()

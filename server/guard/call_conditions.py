@@ -52,6 +52,14 @@ def _always(call: Call, scene: Scene) -> Sequence[Blame]:
     return (at(call.function),)
 
 
+def _temporary_name(call: Call, scene: Scene) -> Sequence[Blame]:
+    """Always; a call that is left open becomes one without what was begun."""
+    end = _end_in(call, scene)
+    if call.node.end_byte > end and scene.string(call.last) == "mktemp":
+        return (Blame(call.last.start_byte, end, "mkdtemp() + '/file'"),)
+    return (at(call.function),)
+
+
 def _open(call: Call, scene: Scene) -> Sequence[Blame]:
     """The text is no constant."""
     text = call.argument(0, *_TEXT_NAMES)
@@ -158,7 +166,7 @@ def _unpickled(call: Call, scene: Scene) -> Sequence[Blame]:
         return ()
     instead = read_back(call, scene)
     if instead is not None and call.last.end_byte > scene.start:
-        return (Blame(call.last.start_byte, call.node.end_byte, instead),)
+        return (Blame(call.last.start_byte, _end_in(call, scene), instead),)
     return (at(call.function),)
 
 
@@ -187,9 +195,14 @@ def weak_hash(call: Call, scene: Scene) -> Sequence[Blame]:
         return ()
     instead = for_no_security(call, scene)
     if instead is not None and call.last.end_byte > scene.start:
-        end = min(call.node.end_byte, max(scene.end, call.last.end_byte))
-        return (Blame(call.last.start_byte, end, instead),)
+        return (Blame(call.last.start_byte, _end_in(call, scene), instead),)
     return (at(call.last),)
+
+
+def _end_in(call: Call, scene: Scene) -> int:
+    """The end of a call; one that the suggestion leaves open at a line's end ends with it."""
+    is_open = scene.below[:1] in ("", "\n") and call.last.end_byte <= scene.end
+    return min(call.node.end_byte, scene.end) if is_open else call.node.end_byte
 
 
 def _wildcard(call: Call, scene: Scene) -> Sequence[Blame]:
@@ -218,6 +231,7 @@ def _keyword(name: str, value: str) -> Condition:
 
 CONDITIONS: dict[str, Condition] = {
     "always": _always,
+    "temporary-name": _temporary_name,
     "open": _open,
     "run": _run,
     "system": _system,

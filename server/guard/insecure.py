@@ -16,17 +16,11 @@ from server.guard.languages import family
 from server.guard.patterns import pattern_findings
 from server.guard.python_rules import python_findings
 from server.guard.ruff_server import SYNTAX, Diagnostic, RuffServer
+from server.guard.ruff_trigger import ruff_may_see
 from server.guard.stitched import Stitched
-from server.guard.trigger import BEFORE_CHARS, worth_a_look
 
 MOST_DOCUMENTS = 2
 MOST_SUGGESTION_CHARS = 200_000
-# What only ruff's rules know about.
-_RUFF_SEES = worth_a_look(
-    r"chmod|0\.0\.0\.0|[\"'}\n]/(?:var/)?tmp|[\"'}\n]/dev/shm|debug\s?=\s?True|extractall"
-    r"|unpack_archive|mark_safe|[tT]elnet|FTP|ftplib|wrap_socket|ssl\.|generate_private_key"
-    r"|(?:RSA|DSA)\.|UsmUserData|CommunityData|\.extra\(|RawSQL|listen\(|Environment\(|mako"
-)
 
 
 class InsecureDetector:
@@ -46,17 +40,11 @@ class InsecureDetector:
             return sorted(pattern_findings(case), key=lambda one: one.start)
         self._ruff.start()  # again, if it has died
         found = python_findings(case, time.thread_time() + self._budget_ms / 1000)
-        if _RUFF_SEES(case.prefix[-BEFORE_CHARS:] + case.suggestion):
-            found += self._ruff_findings(case)
+        if ruff_may_see(case):
+            found += self.ruff_findings(case)
         return sorted(found, key=lambda one: (one.start, one.end, one.rule))
 
-    def status(self) -> str:
-        return self._ruff.status()
-
-    def close(self) -> None:
-        self._ruff.close()
-
-    def _ruff_findings(self, case: Case) -> list[Finding]:
+    def ruff_findings(self, case: Case) -> list[Finding]:
         """What ruff says about the suggestion and would not say without it."""
         found = self._python(case)
         if any(one.start < 0 for one in found):
@@ -65,6 +53,12 @@ class InsecureDetector:
             found = [one for one in found if (one.rule, one.start + len(case.prefix)) not in known]
         inside = [clipped(one, len(case.suggestion)) for one in found]
         return list({(one.start, one.end, one.rule): one for one in inside}.values())
+
+    def status(self) -> str:
+        return self._ruff.status()
+
+    def close(self) -> None:
+        self._ruff.close()
 
     def _python(self, case: Case) -> list[Finding]:
         """Findings that touch the suggestion; those that begin before it have a negative start."""

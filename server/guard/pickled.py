@@ -15,7 +15,7 @@ from server.guard.python_scene import Scene
 
 NEAR_CHARS = 160
 _READS = frozenset({"load", "loads"})
-_BOUND = re.compile(r"(?m)^[ \t]*(?:(\w+)[ \t]+=[ \t]+(?!=)|for (\w+) in )([^\n]*)")
+_BOUND = re.compile(r"(?m)^[ \t]*(?:(\w+)(?:,[ \t]*\w+)*[ \t]+=[ \t]+(?!=)|for (\w+) in )([^\n]*)")
 _OPENED = re.compile(r"\bas (\w+)|(?m:^)[ \t]*(\w+)[ \t]+=[ \t]+[\w.]*(?:[oO]pen|BytesIO)\(")
 _NO_OBJECT = re.compile(r"[bB]?[rR]?[\"']|range\(|[^(]*\b(?:[oO]pen|BytesIO|read\w*|recv|dumps)\(")
 _PROTOCOL = re.compile(r"\bfor (\w+) in range\([^\n]*HIGHEST_PROTOCOL")
@@ -55,32 +55,37 @@ def read_back(call: Call, scene: Scene) -> str | None:
     target = target_of(above)
     written = _written(here, module)
     if not written:
-        compared = _compared(target, scene.below)
-        return _there_and_back(here, module, given, target, above, compared)
+        return _there_and_back(here, module, given, target, above, scene.below[:NEAR_CHARS])
     named = [one for one in written if not one.is_file and one.name in target]
-    chosen = (named or written)[-1]
+    unread = [one for one in written if f".loads({one.name})" not in here.body]
+    chosen = named[-1] if named else (unread[0] if len(unread) > 1 and not target else written[-1])
     if _is_opened(here, given) and not chosen.is_file:
         return None
     return f"{'load' if chosen.is_file else 'loads'}({chosen.name})"
 
 
 def _there_and_back(
-    here: Function, module: str, given: str, target: str, above: str, compared: set[str]
+    here: Function, module: str, given: str, target: str, above: str, below: str
 ) -> str | None:
-    """In a test of pickling, or in a loop over its protocols, an object is pickled and read."""
+    """Where pickling is tested an object is pickled and read: so it is named, loops, or asserts."""
     loop = _PROTOCOL.search(here.body)
     protocol = loop[1] if loop is not None else None
-    if protocol is None and not _TESTS_PICKLING.match(here.name):
-        return None
     objects = [one for one in _objects(here) if one not in (target, protocol)]
-    alike = [one for one in objects if one in compared] or [
-        one for one in objects if _stem(one) in (_stem(target), target.removeprefix("new_"))
+    parameters = re.findall(r"(?<![*\w])(?!self\b)\w+", here.parameters)
+    compared = _compared(target, below)
+    alike = [one for one in (*parameters, *objects) if one in compared]
+    if protocol is None and not _TESTS_PICKLING.match(here.name) and not alike:
+        return None
+    alike = alike or [
+        one
+        for one in objects
+        if _stem(one) in (_stem(target), target.removeprefix("new_"))
+        or _is_used_alike(one, here.body, target, below)
     ]
-    is_parameter = re.search(rf"\b{re.escape(given)}\b", here.parameters) is not None
     is_ours = given.startswith("self.") and f"{given} =" in above
     if alike:
         value = alike[-1]
-    elif _NAME.fullmatch(given) and (given in objects or is_parameter or is_ours):
+    elif _NAME.fullmatch(given) and (given in (*objects, *parameters) or is_ours):
         value = given
     elif objects and protocol is not None and not _is_opened(here, given):
         value = objects[-1]
@@ -90,10 +95,17 @@ def _there_and_back(
 
 
 def _compared(target: str, below: str) -> set[str]:
-    """What the lines below compare with `target`."""
-    near = below[:NEAR_CHARS]
-    pattern = rf"(\w+)[\w.]*(?: ==|,) {target}\b|\b{target}[\w.]*(?: ==|,) (\w+)"
-    return {one[1] or one[2] for one in re.finditer(pattern, near)} if target else set()
+    """What the lines below assert of `target`."""
+    pattern = (
+        rf"\bassert[^\n]*?(?:\b(\w+)[\w.]*(?: ==|,) {target}\b|\b{target}[\w.]*(?: ==|,) (\w+))"
+    )
+    return {one[1] or one[2] for one in re.finditer(pattern, below)} if target else set()
+
+
+def _is_used_alike(name: str, body: str, target: str, below: str) -> bool:
+    """Whether a method that is called of `target` below has been called of `name` above."""
+    methods = re.findall(rf"\b{target}\.(\w+)\(", below) if target else ()
+    return any(f" {name}.{method}(" in body for method in methods)
 
 
 def _written(here: Function, module: str) -> list[_Written]:

@@ -12,7 +12,7 @@ from server.guard.api_replacement import replacement
 from server.guard.api_table import Deprecation
 from server.guard.finding import Case, Finding
 from server.guard.python_names import NameUse, name_uses
-from server.guard.python_syntax import Parsed, Trees
+from server.guard.python_syntax import Parsed, parse_around
 from server.guard.python_types import Meanings
 
 CWE = "CWE-477"
@@ -26,7 +26,6 @@ class PythonDeprecated:
 
     def __init__(self, index: ApiIndex) -> None:
         self._index = index
-        self._trees = Trees()
         self._imported: tuple[str, frozenset[str]] = "", frozenset()
 
     def find(self, case: Case) -> list[Finding]:
@@ -44,7 +43,7 @@ class PythonDeprecated:
         ]
         if not words:
             return []
-        parsed = self._trees.parse(case.prefix, case.suggestion, rest)
+        parsed = parse_around(case.prefix, case.suggestion, rest)
         if parsed is None:
             return []
         meanings = Meanings(parsed.source, parsed.root, self._index)

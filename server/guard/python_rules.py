@@ -8,42 +8,31 @@ from __future__ import annotations
 
 import re
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from importlib.resources import files
+from keyword import iskeyword
 
 from tree_sitter import Node
 
 from server.guard.built_sql import RUNS as SQL_FUNCTIONS
 from server.guard.built_sql import run_sql, written_sql
-from server.guard.call_conditions import CONDITIONS, Condition, is_false, literal_text, shell
+from server.guard.call_conditions import is_false, literal_text, shell
 from server.guard.digest_use import is_named
 from server.guard.errors import OutOfTime
 from server.guard.finding import Case, Finding, Severity
 from server.guard.python_call import Blame, Call, at, at_keyword, taken_apart
+from server.guard.python_calls import CallRule, call_rules, calls_by_name
 from server.guard.python_scene import Scene, scenes
+from server.guard.python_trigger import worth_parsing
 from server.guard.python_values import named_values, switched_off
 from server.guard.taint import made
-from server.guard.trigger import BEFORE_CHARS, worth_a_look
 from server.guard.weak_random import MODULES, guessable, unguessable
 from server.guard.weak_random import PLAIN as RANDOM_FUNCTIONS
 
+MOST_NUMBER_CHARS = 200
 NODES_BETWEEN_CHECKS = 8
 """Of the time: asking for it costs as much as many a node."""
-_WORTH_A_LOOK = worth_a_look(
-    r"\beval|\bexec(?:\b|file|ut|_c|[lv])|[^.]compile\(|__import__|Interactive|\binteract\(|run_string"
-    r"|subinterp|timeit|Timer\(|[pP]rofile\.run|system\(|popen|get(?:status)?output|subprocess|Popen"
-    r"|check_(?:call|output)|shell|os\.spawn|pty\.|pexpect|[pP]ickle|shelve|\bdill|joblib|marshal"
-    r"|yaml|torch\.load|allow_pickle|md[245]|\bsha(?:1|\b)|\bMD[245]|\bSHA(?:1|\b)|\bcrypt|des_|nthash"
-    r"|lmhash|\bDES|ARC[24]|Blowfish|CAST|IDEA|ECB|pyDes|mktemp|tempnam|tmpnam|ssl|verify|check_hostname"
-    r"|Template|template_s|from_string|Markup|mark_safe|Safe(?:String|Text)|AutoAddP|WarningPolicy"
-    r"|random\.|\brand\w*\(|\bchoices?\(|\bsample\(|\b(?:local|sudo|run)\(|random import"
-    r"|\.(?:raw|query|sql|text|fetch\w*|mogrify)\(|RawSQL"
-    r"|[\"'][ \t\n\\]*(?i:select|insert\s+(?:or\s+\w+\s+)?into|update\s+\S+\s+set|delete\s+from"
-    r"|replace\s+into|drop\s+\w+|create\s+(?:table|view|index|user|role|database)|alter\s+table)\b"
-)
 _CERTIFICATE = re.compile(
     r"(?i)(?:get|post|put|patch|delete|head|options|request|send|urlopen|\w*client|\w*session)"
 )
@@ -52,29 +41,14 @@ _HASH_BY_NAME = frozenset(
     {"hashlib.new", "hashlib.file_digest", "hashlib.pbkdf2_hmac", "hmac.new"}
     | {"hmac.digest", "hmac.HMAC", "hashlib.hmac.new"}
 )
+_LISTED = re.compile(r"[ \t]*\d+[ \t]+([A-Za-z_]\w*)[ \t]*[=.(]")
 _SWITCHES = re.compile(r"\bshell[ \t]*=|\bverify[ \t]*=")
 _RANDOM = "This number can be guessed, and {} should not be; use the secrets module."
 
 
-@dataclass(frozen=True)
-class CallRule:
-    """One row of `python_calls.toml`."""
-
-    rule: str
-    names: tuple[str, ...]
-    condition: Condition
-    cwe: str
-    severity: Severity
-    message: str
-    last: dict[str, str]
-    """What to write for the last part of a name."""
-    keyword: str | None
-    """What to write for the keyword argument that is wrong."""
-
-
 def python_findings(case: Case, deadline: float) -> list[Finding]:
     """Every insecure place; raises OutOfTime once the thread's clock is at `deadline`."""
-    if not _WORTH_A_LOOK(case.prefix[-BEFORE_CHARS:] + case.suggestion):
+    if not worth_parsing(case) or _is_listing(case.prefix[case.prefix.rfind("\n") + 1 :]):
         return []
     found = dict[tuple[int, int, str], Finding]()
     for scene in scenes(case):
@@ -83,23 +57,10 @@ def python_findings(case: Case, deadline: float) -> list[Finding]:
     return list(found.values())
 
 
-@cache
-def call_rules() -> tuple[CallRule, ...]:
-    """The table."""
-    text = files("server.guard").joinpath("python_calls.toml").read_text(encoding="utf-8")
-    return tuple(
-        CallRule(
-            rule,
-            tuple(row["names"]),
-            CONDITIONS[row["when"]],
-            row["cwe"],
-            row["severity"],
-            row["message"],
-            row.get("last", {}),
-            row.get("keyword"),
-        )
-        for rule, row in tomllib.loads(text).items()
-    )
+def _is_listing(line: str) -> bool:
+    """Whether a line begins with its number, as where a text shows code: `5   y = yaml.`"""
+    match = _LISTED.match(line[:MOST_NUMBER_CHARS])
+    return match is not None and not iskeyword(match[1])
 
 
 def _seen(scene: Scene, deadline: float) -> Iterator[Finding]:
@@ -136,7 +97,7 @@ def _calls(node: Node, scene: Scene) -> Iterator[Finding]:
         return
     is_known = False
     for path in scene.paths(function, _modules()) if is_named else ():
-        for rule in _by_name().get(path, ()):
+        for rule in calls_by_name().get(path, ()):
             for found in _by_table(rule, call, path, scene):
                 is_known = True
                 yield found
@@ -253,25 +214,16 @@ def _finding(
 
 
 @cache
-def _by_name() -> dict[str, list[CallRule]]:
-    found: dict[str, list[CallRule]] = {}
-    for rule in call_rules():
-        for name in rule.names:
-            found.setdefault(name, []).append(rule)
-    return found
-
-
-@cache
 def _modules() -> frozenset[str]:
     """What may be a module where no import can be seen."""
-    names = {*_by_name(), *_HASH_BY_NAME, *(f"{one}.x" for one in MODULES)}
+    names = {*calls_by_name(), *_HASH_BY_NAME, *(f"{one}.x" for one in MODULES)}
     return frozenset(name.split(".", 1)[0] for name in names if "." in name)
 
 
 @cache
 def _lasts() -> frozenset[str]:
     """The last parts of all names that some rule knows."""
-    names = {*_by_name(), *_HASH_BY_NAME, *RANDOM_FUNCTIONS, *SQL_FUNCTIONS}
+    names = {*calls_by_name(), *_HASH_BY_NAME, *RANDOM_FUNCTIONS, *SQL_FUNCTIONS}
     return frozenset(
         {name.rsplit(".", 1)[-1] for name in names} | {"exec_command", "subprocess_shell"}
     )

@@ -13,7 +13,7 @@ from tree_sitter import Language, Node, Parser, Query, QueryCursor
 
 from server.guard.finding import Case
 from server.guard.fragment import closing, open_string
-from server.guard.import_table import ImportTable, import_table
+from server.guard.import_table import ImportTable, imports_around
 
 BEFORE_CHARS = 2_500
 """How much of the user's text above the suggestion is parsed: for where a string was built."""
@@ -21,7 +21,6 @@ AFTER_CHARS = 500
 MOST_SUGGESTION_CHARS = 60_000
 MOST_BROKEN_CHARS = 6_000
 """Of a suggestion that does not parse: asking a broken tree takes time by the square."""
-MOST_IMPORT_CHARS = 400_000
 MOST_ASSIGNMENTS = 8
 """So many assignments to a name are looked at, the nearest."""
 _TOP = re.compile(
@@ -63,7 +62,7 @@ class Scene:
         """Calls, attributes, assignments and `exec` statements that touch the suggestion."""
         cursor = QueryCursor(_query(_CALLS))
         cursor.set_byte_range(self.start, self.end)
-        found = cursor.captures(self.root).get("found", [])
+        found = _captured(cursor, self.root)
         return [one for one in found if one.start_byte < self.end and one.end_byte > self.start]
 
     def above(self, node: Node) -> str:
@@ -102,8 +101,7 @@ class Scene:
         """The assignments to `name` above `node` in the same function, first to last."""
         if self._assigned is None:
             self._assigned = {}
-            cursor = QueryCursor(_query(_ASSIGNMENTS))
-            for one in cursor.captures(self.root).get("found", []):
+            for one in _captured(QueryCursor(_query(_ASSIGNMENTS)), self.root):
                 left = one.child_by_field_name("left")
                 if left is not None and left.type in ("identifier", "attribute"):
                     self._assigned.setdefault(self.string(left), []).append(one)
@@ -133,7 +131,7 @@ class Scene:
 def scenes(case: Case) -> Iterator[Scene]:
     """The suggestion in its surroundings, then alone if what surrounds it does not parse."""
     suggestion = case.suggestion[:MOST_SUGGESTION_CHARS]
-    imports = import_table(case.prefix[-MOST_IMPORT_CHARS:] + suggestion)
+    imports = imports_around(case.prefix, suggestion)
     before, after = _before(case.prefix), _after(case.suffix)
     if len(after) < len(case.suffix):
         after += _completed(before + suggestion + after)[len(before + suggestion + after) :]
@@ -166,6 +164,12 @@ def _closed(before: str, suggestion: str, after: str, imports: ImportTable) -> S
     after = after.split("\n", 1)[0]
     after += closing(before + suggestion + after) + "\n"
     return _scene(before, suggestion, after, imports)
+
+
+def _captured(cursor: QueryCursor, root: Node) -> list[Node]:
+    """What a query finds, by where it ends: the binding gives it in the order of addresses."""
+    found = cursor.captures(root).get("found", [])
+    return sorted(found, key=lambda one: (one.end_byte, -one.start_byte))
 
 
 def _scope(node: Node) -> int | None:

@@ -1,11 +1,10 @@
-"""Syntax trees of unfinished Python: parsed anew only where the text changed since last time."""
+"""Syntax trees of unfinished Python: what is far above the cursor is parsed once."""
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser, Point, Tree
@@ -13,10 +12,13 @@ from tree_sitter import Language, Node, Parser, Point, Tree
 MOST_PREFIX_CHARS = 60_000
 """So much of the prefix is parsed; of what stands before it only the import lines."""
 MOST_BLOCK_CHARS = 6_000
-MOST_TYPED_CHARS = 40
-LEAST_PARSE_MS = 1.0
-MS_PER_BYTE = 1 / 12_000
-"""Two to three times what sound code takes."""
+HEAD_CHARS = 1_000
+"""The prefix is parsed up to a line near a multiple of these, then what somebody types there."""
+LEAST_STEPS = 40
+STEPS_PER_BYTE = 0.01
+"""The parser counts a step for each hundred things it does. Of 1,046 sound files nine need more."""
+BROKEN_STEPS = 3
+"""What a step in broken text counts: it takes two to four times as long."""
 _BLOCK = re.compile(r"(?m)^(?=(?:async |def |class |@))")
 _IMPORT_LINE = re.compile(r"(?m)^[ \t]{0,16}(?:import|from)[ \t][^\n#]{1,300}$")
 
@@ -40,85 +42,75 @@ class Parsed:
         return len(self.source[:byte].decode("utf-8", "replace"))
 
 
-class Trees:
-    """Remembers the last tree; safe to use from several threads."""
+def parse_around(prefix: str, suggestion: str, rest_of_line: str) -> Parsed | None:
+    """The tree of prefix, suggestion and the rest of the line after the cursor.
 
-    def __init__(self) -> None:
-        self._last: tuple[bytes, Tree] | None = None
-        self._too_long: tuple[str, ...] = ()
-        """What took too long before, the file and its end; a few more letters will not mend it."""
-
-    def parse(self, prefix: str, suggestion: str, rest_of_line: str) -> Parsed | None:
-        """The tree of prefix, suggestion and the rest of the line after the cursor.
-
-        Where that takes too long (broken text makes the parser try many ways) the prefix is its
-        imports and its last definition; None if even that takes too long.
-        """
-        cut = max(0, len(prefix) - MOST_PREFIX_CHARS)
-        whole = (import_lines(prefix[:cut]) if cut else "") + prefix[cut:]
-        is_cut = whole.count('"""') % 2 or whole.count("'''") % 2  # it begins or ends in a string
-        parsed = None if is_cut else self._parsed(whole, suggestion, rest_of_line)
-        if parsed is not None:
-            return parsed
-        at = max(
-            (match.start() for match in _BLOCK.finditer(prefix[-MOST_BLOCK_CHARS:])), default=0
-        )
-        return self._parsed(
-            import_lines(whole) + prefix[-MOST_BLOCK_CHARS:][at:], suggestion, rest_of_line
-        )
-
-    def _parsed(self, before: str, suggestion: str, rest_of_line: str) -> Parsed | None:
-        text = before + suggestion + rest_of_line
-        source = text.encode("utf-8", "replace")
-        start = len(before.encode("utf-8", "replace"))
-        end = start + len(suggestion.encode("utf-8", "replace"))
-        if self._is_too_long(before):
-            return None
-        tree = self._tree(source)
-        if tree is None:
-            self._too_long = (before, *self._too_long[:1])
-            return None
-        self._last = source, tree
-        return Parsed(text, source, tree.root_node, len(before), start, end)
-
-    def _is_too_long(self, before: str) -> bool:
-        return any(
-            len(before) - len(known) <= MOST_TYPED_CHARS and before.startswith(known)
-            for known in self._too_long
-        )
-
-    def _tree(self, source: bytes) -> Tree | None:
-        last = self._last
-        if last is None:
-            return bounded_parse(_parser(), source)
-        old_source, old = last
-        same = _shared(old_source, source)
-        if same == len(source) == len(old_source):
-            return old
-        if same < len(source) // 4:
-            return bounded_parse(_parser(), source)
-        edited = old.copy()
-        edited.edit(
-            same, len(old_source), len(source),
-            _point(source, same), _point(old_source, len(old_source)), _point(source, len(source)),
-        )  # fmt: skip
-        return bounded_parse(_parser(), source, edited)
+    Where that takes too much work (broken text makes the parser try many ways) the prefix is its
+    imports and its last definition; None if even that takes too much.
+    """
+    cut = -(-max(0, len(prefix) - MOST_PREFIX_CHARS) // HEAD_CHARS) * HEAD_CHARS
+    whole = (import_lines(prefix[:cut]) if cut else "") + prefix[cut:]
+    is_cut = whole.count('"""') % 2 or whole.count("'''") % 2  # it begins or ends in a string
+    parsed = None if is_cut else _parsed(whole, suggestion, rest_of_line)
+    if parsed is not None:
+        return parsed
+    near = prefix[-MOST_BLOCK_CHARS:]
+    at = max((match.start() for match in _BLOCK.finditer(near)), default=0)
+    return _parsed(import_lines(whole) + near[at:], suggestion, rest_of_line)
 
 
-def bounded_parse(parser: Parser, source: bytes, old: Tree | None = None) -> Tree | None:
-    """The tree of `source`; None where the parser takes longer than sound code needs."""
-    deadline = time.thread_time() + (LEAST_PARSE_MS + len(source) * MS_PER_BYTE) / 1000
+def _parsed(before: str, suggestion: str, rest_of_line: str) -> Parsed | None:
+    text = before + suggestion + rest_of_line
+    source = text.encode("utf-8", "replace")
+    start = len(before.encode("utf-8", "replace"))
+    end = start + len(suggestion.encode("utf-8", "replace"))
+    head = before.rfind("\n", 0, len(before) // HEAD_CHARS * HEAD_CHARS) + 1
+    tree = _tree(source, len(before[:head].encode("utf-8", "replace")))
+    if tree is None:
+        return None
+    return Parsed(text, source, tree.root_node, len(before), start, end)
+
+
+@lru_cache(maxsize=2)
+def _tree(source: bytes, head_bytes: int) -> Tree | None:
+    """The tree of `source`, from that of its head; each depends on its text alone."""
+    head = _head(source[:head_bytes])
+    if head is None:
+        return None
+    edited = head.copy()
+    row = source.count(b"\n", 0, head_bytes)
+    old_end, end = Point(row, 0), _end(source)
+    edited.edit(head_bytes, head_bytes, len(source), old_end, old_end, end)
+    return bounded_parse(_parser(), source, head_bytes, edited)
+
+
+@lru_cache(maxsize=2)
+def _head(source: bytes) -> Tree | None:
+    return bounded_parse(_parser(), source)
+
+
+def bounded_parse(
+    parser: Parser, source: bytes, known: int = 0, old: Tree | None = None
+) -> Tree | None:
+    """The tree of `source`; None where the parser works more than sound code needs.
+
+    Counted in steps and not in time, so that a text is read alike however busy the machine is.
+    `old`: the tree of the first `known` bytes, told of the rest.
+    """
+    left = LEAST_STEPS + (len(source) - known) * STEPS_PER_BYTE
 
     def read(offset: int, _: Point) -> bytes:
         return source[offset:]
 
-    def is_late(_: int, __: bool) -> bool:
-        return time.thread_time() > deadline
+    def is_too_much(_: int, is_broken: bool) -> bool:
+        nonlocal left
+        left -= BROKEN_STEPS if is_broken else 1
+        return left < 0
 
     try:
         if old is None:
-            return parser.parse(read, progress_callback=is_late)
-        return parser.parse(read, old, progress_callback=is_late)
+            return parser.parse(read, progress_callback=is_too_much)
+        return parser.parse(read, old, progress_callback=is_too_much)
     except ValueError:  # what the binding makes of a parse that was called off
         return None
 
@@ -133,23 +125,8 @@ def syntax_tree(text: str) -> Node:
     return _parser().parse(text.encode("utf-8", "replace")).root_node
 
 
-def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes two texts share at their beginning."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _point(source: bytes, offset: int) -> Point:
-    row = source.count(b"\n", 0, offset)
-    return Point(row, offset - (source.rfind(b"\n", 0, offset) + 1))
+def _end(source: bytes) -> Point:
+    return Point(source.count(b"\n"), len(source) - (source.rfind(b"\n") + 1))
 
 
 @cache

@@ -12,7 +12,7 @@ import typeshed_client
 
 _IMPORT = re.compile(r"(?m)^[ \t]*import[ \t]+([^\n#;]+)")
 _MEMBER = re.compile(r"(?<![\w.])(?<!from )(?<!import )([A-Za-z_]\w*)\.[ \t]*([A-Za-z_]\w*)")
-_CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\(")
+_USED = re.compile(r"(?<![\w.])(?<!from )(?<!import )([A-Za-z_]\w*)[.(]")
 _KNOWN = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist})
 
 
@@ -30,9 +30,11 @@ def says_real_names(before: str, text: str) -> bool:
         module = modules.get(match[1])
         if match.end() < len(line) or match[2].startswith("__"):
             continue
-        if module is None:
-            if match.start() >= len(line) and _is_missing(match[1], before + text):
+        if module is None and _is_missing(match[1], before + text):
+            if match.start() >= len(line):
                 return False
+            module = match[1]  # the user's: its import is further above than what we have
+        if module is None or not _names(module):
             continue
         known = _names(module)
         is_open = match.end() == len(whole)
@@ -42,14 +44,21 @@ def says_real_names(before: str, text: str) -> bool:
 
 
 def calls_known_names(before: str, text: str, after: str) -> bool:
-    """Whether each bare name that a Python `text` calls is a builtin or stands elsewhere too."""
+    """Whether what a Python `text` calls, or takes members of, is a builtin or stands elsewhere."""
     line = before[before.rfind("\n") + 1 :]
-    for match in _CALLED.finditer(line + text):
+    for match in _USED.finditer(line + text):
         name = match[1]
         is_ours = match.end(1) > len(line)
-        if is_ours and name not in _KNOWN and not re.search(rf"\b{name}\b", before + after):
+        if is_ours and name not in _KNOWN and not _stands(name, before, text, after):
             return "import *" in before
     return True
+
+
+def _stands(name: str, before: str, text: str, after: str) -> bool:
+    """Whether a name is around a text, or in it as something that is neither called nor used."""
+    word = rf"\b{name}\b"
+    is_around = re.search(word, before) is not None or re.search(word, after) is not None
+    return is_around or re.search(rf"{word}(?!\s*[.(])", text) is not None
 
 
 def _is_missing(name: str, text: str) -> bool:

@@ -11,10 +11,12 @@ from server.guard.languages import family
 from server.guard.real_names import calls_known_names, says_real_names
 
 MOST_PARSED_CHARS = 20_000
+MOST_CALL_CHARS = 2_000
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _READS = re.compile(r"\b(\w+)\.loads?\b")
-_VALUE = re.compile(r"\w[ \t]*=[ \t]*(\w*)\Z")
+_VALUE = re.compile(r"(\w+)[ \t]*=[ \t]*(\w*)\Z")
 _IMPORT = re.compile(r"[ \t]*(?:from|import)[ \t]+(\w+)")
+_NO_FILE = re.compile(r"\bmk[ds]temp\([^()\n]*(?:\)(?!\[1\]| \+)|$)", re.M)
 _OFF = ("False", "None", "0")
 
 
@@ -22,8 +24,8 @@ def is_sound(case: Case, text: str) -> bool:
     """Whether `text` breaks nothing that the case's suggestion left whole, and still says as much.
 
     The file parses if it did; the names that it says exist; code does not become a comment, reading
-    not writing, an import not another, a digest not what its name denies; and what was switched on
-    at the cursor is off, not something that counts as on.
+    not writing, an import not another, a file not a folder, a digest not what its name denies; and
+    what was switched on at the cursor is off, not something that counts as on.
     """
     if family(case.language) != "python":
         return True
@@ -35,8 +37,9 @@ def is_sound(case: Case, text: str) -> bool:
         and (_says_code(text) or not _says_code(case.suggestion))
         and not _writes_instead(line + case.suggestion, line + text)
         and not _imports_instead(line + case.suggestion, line + text)
+        and not _names_no_file(line + case.suggestion, line + text)
         and keeps_digest(case.prefix, case.suggestion, text)
-        and _is_switched_off(line, case.suggestion, text)
+        and _is_switched_off(case.prefix[-MOST_CALL_CHARS:], case.suggestion, text)
     )
 
 
@@ -68,12 +71,33 @@ def _imports_instead(old: str, new: str) -> bool:
     return before is not None and after is not None and before[1] != after[1]
 
 
-def _is_switched_off(line: str, old: str, new: str) -> bool:
-    """Whether a keyword argument that the user has begun is off, if it was on: `shell=`."""
-    match = _VALUE.search(line)
+def _names_no_file(old: str, new: str) -> bool:
+    """Whether the name of a file has become a folder, or a handle and a name."""
+    return "mktemp(" in old and _NO_FILE.search(new) is not None
+
+
+def _is_switched_off(before: str, old: str, new: str) -> bool:
+    """Whether a keyword argument that the user has begun is off, if it was on: `shell=`.
+
+    Without a shell a command has to be a list.
+    """
+    match = _VALUE.search(before)
     if match is None:
         return True
-    before, after = (re.match(r"\w*", match[1] + text) for text in (old, new))
-    if before is None or after is None or before[0] not in ("True", "1"):
+    was, now = (re.match(r"\w*", match[2] + text) for text in (old, new))
+    if was is None or now is None or was[0] not in ("True", "1") or now[0] == was[0]:
         return True
-    return after[0] in (before[0], *_OFF)
+    return now[0] in _OFF and (match[1] != "shell" or _has_list(before))
+
+
+def _has_list(before: str) -> bool:
+    """Whether the first argument of the call that is open at the end of a text is a list."""
+    depth, at = 0, len(before)
+    while at > 0 and depth >= 0:
+        at -= 1
+        depth += (before[at] in ")]}") - (before[at] in "([{")
+    first = re.match(r"\s*(?:args\s*=\s*)?(\[|\w+)", before[at + 1 :])
+    if depth >= 0 or first is None:
+        return False
+    is_bound = re.search(rf"(?m)^[ \t]*{re.escape(first[1])}[ \t]*=[ \t]*\[", before)
+    return first[1] == "[" or is_bound is not None
