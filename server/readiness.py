@@ -47,12 +47,15 @@ class Readiness:
     def status(self) -> Status:
         if self._loaded is None:
             return "loading"
-        return "degraded" if self._troubles else "ok"
+        return "ok" if self.reason is None else "degraded"
 
     @property
     def reason(self) -> str | None:
         """What is wrong, in sentences for a person."""
-        return " ".join(self._troubles.values()) or None
+        reasons = list(self._troubles.values())
+        if self._loaded is not None and self._loaded.completer.engine.wake_failure:
+            reasons.append(self._loaded.completer.engine.wake_failure)
+        return " ".join(reasons) or None
 
     def ready(self, loaded: Loaded) -> None:
         self._loaded, self.ready_at = loaded, time.time()

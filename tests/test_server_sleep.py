@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,28 @@ async def test_a_generation_is_promoted_and_rolled_back_in_its_sleep(
         assert changed.text != MEAN
         assert changed.choice["unsay"]["generation"] == name
         assert (back.status, reply.text) == (200, MEAN)
+
+
+async def test_health_says_that_the_weights_cannot_be_read_until_they_can(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    model, gone = tmp_path / "model", tmp_path / "gone"
+    shutil.copytree(tiny_model, model)
+    async with live_server(tmp_path, model, server=SOON) as server:
+        await until(server, "asleep")
+        model.rename(gone)
+
+        refused = await server.complete_known("mean")
+        degraded = (await server.call("GET", "/health")).body
+        gone.rename(model)
+        reply = await server.complete_known("mean")
+        health = (await server.call("GET", "/health")).body
+
+        assert refused.status >= 500
+        assert degraded["status"] == "degraded"
+        assert "generation base cannot be read" in degraded["reason"]
+        assert reply.text == MEAN
+        assert (health["status"], health["reason"]) == ("ok", None)
 
 
 async def test_a_server_without_a_limit_never_sleeps(tmp_path: Path, tiny_model: Path) -> None:

@@ -93,7 +93,7 @@ class DecoderSequence:
 
     def _grow(self, tokens: int) -> None:
         d = self._decoder
-        self._room = -(-tokens // GROWTH_TOKENS) * GROWTH_TOKENS
+        self._room = max(2 * self._room, -(-tokens // GROWTH_TOKENS) * GROWTH_TOKENS)
         self._turns = d.rotation(self._room)
         old = self._keys, self._values
         self._keys, self._values = (

@@ -79,6 +79,10 @@ class LocalEngine:
     def last_wake_ms(self) -> float | None:
         return self._residents.last_wake_ms
 
+    @property
+    def wake_failure(self) -> str | None:
+        return self._residents.wake_failure
+
     def complete(
         self,
         ask: Ask,

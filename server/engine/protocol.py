@@ -159,6 +159,11 @@ class Engine(Protocol):
         """How long the last waking took; None before there was one."""
         ...
 
+    @property
+    def wake_failure(self) -> str | None:
+        """Why the weights could not be read when they were needed last; None: they could."""
+        ...
+
     def sleep(self) -> bool:
         """Give the memory of the weights and of all that was read back, until a request comes:
         that one waits for them. False where it is asleep already or anything is under way."""

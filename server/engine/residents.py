@@ -41,6 +41,7 @@ class Residents:
         self._serving = self._base
         self._is_closed = False
         self.last_wake_ms: float | None = None
+        self.wake_failure: str | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="unsay-waking")
         self._changing = threading.Lock()
         """Held by a swap, and to put all to sleep."""
@@ -175,9 +176,13 @@ class Residents:
         return adapted_weights(self._loaded, base, adapter, self._merge, self._available)
 
     def _woken(self, name: str, started: float, weights: Future[Weights]) -> None:
-        if weights.exception() is None:
+        error = weights.exception()
+        self.wake_failure = None if error is None else f"generation {name} cannot be read: {error}"
+        if error is None:
             self.last_wake_ms = (time.perf_counter() - started) * 1000
             LOG.info("generation %s is awake after %.0f ms", name, self.last_wake_ms)
+        else:
+            LOG.error("generation %s cannot be read: %s", name, type(error).__name__)
 
     def _check_open(self) -> None:
         if self._is_closed:
