@@ -130,7 +130,9 @@ INLINE void byte_tile(const Matrix *m, int64_t first, Rounded x, Rows y, int row
         const __m256i a = pairs8(weight), b = pairs8(weight + OUTS);
 #pragma GCC unroll 5
         for (int r = 0; r < rows; r++) {
-            const __m256i both = _mm256_broadcastd_epi32(_mm_loadu_si32(pair + 2 * r));
+            int32_t two;
+            memcpy(&two, pair + 2 * r, sizeof(two));
+            const __m256i both = _mm256_set1_epi32(two);
             low[r] = _mm256_add_epi32(low[r], _mm256_madd_epi16(a, both));
             high[r] = _mm256_add_epi32(high[r], _mm256_madd_epi16(b, both));
             IN_REGISTERS(low[r], high[r]);
