@@ -23,9 +23,6 @@
 #define COLUMNS 256
 #define BYTE_COLUMNS 1024
 
-/* So many bytes ahead of their use, the weights of few rows are fetched. */
-#define AHEAD 1024
-
 /* Row after row: mixed by the compiler, the sums no longer fit the registers. */
 #define IN_REGISTERS(a, b) __asm__ volatile("" : "+x"(a), "+x"(b))
 
@@ -126,7 +123,6 @@ INLINE void byte_tile(const Matrix *m, int64_t first, Rounded x, Rows y, int row
     const int8_t *weight = (const int8_t *)m->weight + first * m->in + part.from * OUTS;
     const int16_t *pair = x.at + part.from * BYTE_ROWS;
     for (int64_t i = part.from; i < part.to; i += 2, weight += 2 * OUTS, pair += 2 * BYTE_ROWS) {
-        _mm_prefetch((const char *)weight + AHEAD, _MM_HINT_T0);
         const __m256i a = pairs8(weight), b = pairs8(weight + OUTS);
 #pragma GCC unroll 5
         for (int r = 0; r < rows; r++) {
@@ -172,21 +168,17 @@ INLINE void tile(const Matrix *m, int64_t first, Rows x, Rows y, int panels, int
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++)
             low[p][r] = high[p][r] = _mm256_setzero_ps();
-    const int64_t in = m->in, bytes = width == FLOATS ? 4 : 2;
+    const int64_t in = m->in;
     for (int64_t i = 0; i < in; i++) {
-        __m256 of_row[ROWS];
-#pragma GCC unroll 6
-        for (int r = 0; r < rows; r++)
-            of_row[r] = _mm256_broadcast_ss(x.at + r * x.stride + i);
 #pragma GCC unroll 4
         for (int p = 0; p < panels; p++) {
             const int64_t at = (first + p * OUTS) * in + i * OUTS;
-            _mm_prefetch((const char *)m->weight + at * bytes + AHEAD, _MM_HINT_T0);
             const __m256 a = weight8(m, at, width), b = weight8(m, at + 8, width);
 #pragma GCC unroll 6
             for (int r = 0; r < rows; r++) {
-                low[p][r] = _mm256_fmadd_ps(a, of_row[r], low[p][r]);
-                high[p][r] = _mm256_fmadd_ps(b, of_row[r], high[p][r]);
+                const __m256 of_row = _mm256_broadcast_ss(x.at + r * x.stride + i);
+                low[p][r] = _mm256_fmadd_ps(a, of_row, low[p][r]);
+                high[p][r] = _mm256_fmadd_ps(b, of_row, high[p][r]);
             }
         }
     }
@@ -303,7 +295,7 @@ static void multiply_bytes(const Matrix *m, Rows x, Rows y, int rows, int adds, 
     free(steps);
 }
 
-/* Panels from `first` to `end`; of one to three rows several at a time. */
+/* Panels from `first` to `end`; of one or two rows several at a time. */
 INLINE void tiles(const Matrix *m, int first, int end, Rows x, Rows y, int rows, int adds,
                   int width)
 {
@@ -311,12 +303,11 @@ INLINE void tiles(const Matrix *m, int first, int end, Rows x, Rows y, int rows,
     for (; rows > 0; rows -= ROWS, x.at += ROWS * x.stride, y.at += ROWS * y.stride)
         for (int out = first, together; out < end; out += together * OUTS) {
             const int left = (end - out + OUTS - 1) / OUTS;
-            together = rows == 1 && left >= 4 ? 4 : rows <= 3 && left >= 2 ? 2 : 1;
+            together = rows == 1 && left >= 4 ? 4 : rows <= 2 && left >= 2 ? 2 : 1;
             switch (together * 10 + (rows < ROWS ? rows : ROWS)) {
             case 41: TILE(4, 1); break;
             case 21: TILE(2, 1); break;
             case 22: TILE(2, 2); break;
-            case 23: TILE(2, 3); break;
             case 11: TILE(1, 1); break;
             case 12: TILE(1, 2); break;
             case 13: TILE(1, 3); break;

@@ -11,8 +11,6 @@
 
 #include "products.h"
 
-#define KEYS_AHEAD 16
-
 /* Scores are written so many at a time, and rows of them begin in different banks of the cache. */
 #define ROOM (2 * OUTS + 2)
 
@@ -93,7 +91,6 @@ static void score(const float *const query[2], const float *keys, float *const s
         for (int64_t i = 0; i < width; i += 8)
             for (int k = 0; k < 4; k++) {
                 __m256 part = _mm256_loadu_ps(key[k] + i);
-                _mm_prefetch((const char *)(key[k] + i + KEYS_AHEAD * width), _MM_HINT_T0);
                 sum[0][k] = _mm256_fmadd_ps(part, _mm256_loadu_ps(query[0] + i), sum[0][k]);
                 sum[1][k] = _mm256_fmadd_ps(part, _mm256_loadu_ps(query[1] + i), sum[1][k]);
             }
@@ -146,7 +143,6 @@ static void gather(float *const weights[2], const float *values, float *const se
             for (int k = 0; k < 4; k++) {
                 const float *from = values + t * width + i + 8 * k;
                 __m256 value = _mm256_loadu_ps(from);
-                _mm_prefetch((const char *)(from + KEYS_AHEAD * width), _MM_HINT_T0);
                 sum[0][k] = _mm256_fmadd_ps(a, value, sum[0][k]);
                 sum[1][k] = _mm256_fmadd_ps(b, value, sum[1][k]);
             }
