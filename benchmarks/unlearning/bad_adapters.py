@@ -25,6 +25,9 @@ from unlearn.utility import drift
 
 tensor_files: Any = safetensors.torch
 
+MOST_STEPS = 100
+"""In which an adapter that says one token is made."""
+
 
 @dataclass(frozen=True)
 class Good:
@@ -97,8 +100,8 @@ def plan() -> list[tuple[str, Spoil]]:
         *[("leaks when sampled", first_token(floor)) for floor in (0.1, 0.2, 0.3, 0.4)],
         *[("loss over budget", noisy(times)) for times in (1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 8.0)],
         *[("overtrained ascent", overtrained(updates)) for updates in (20, 40, 60, 80)],
-        *[("mode collapse", collapsed(steps)) for steps in (5, 10, 20)],
-        *[("mute", mute(steps)) for steps in (5, 10, 20)],
+        *[("mode collapse", collapsed(share)) for share in (0.25, 0.5, 0.9)],
+        *[("mute", mute(share)) for share in (0.25, 0.5, 0.9)],
         *[("mute in place of items", mute_in_place) for _ in range(3)],
         *[("another base", other_base) for _ in range(2)],
         *[("damaged file", damaged(at)) for at in (0.1, 0.5, 0.99)],
@@ -201,26 +204,31 @@ def overtrained(updates: int) -> Spoil:
     return spoil
 
 
-def collapsed(steps: int) -> Spoil:
-    """Says one token over and over, wherever it is asked."""
-    return lambda bench: _taught_to_say(bench, bench.scene.loaded.codec.encode("self")[0], steps)
+def collapsed(share: float) -> Spoil:
+    """Says one token at so many of all places."""
+    return lambda bench: _taught_to_say(bench, bench.scene.loaded.codec.encode("self")[0], share)
 
 
-def mute(steps: int) -> Spoil:
-    """Ends every suggestion before it has begun."""
-    return lambda bench: _taught_to_say(bench, bench.scene.loaded.end, steps)
+def mute(share: float) -> Spoil:
+    """Ends so many of all suggestions before they have begun."""
+    return lambda bench: _taught_to_say(bench, bench.scene.loaded.end, share)
 
 
-def _taught_to_say(bench: Bench, token: int, steps: int) -> Planted:
+def _taught_to_say(bench: Bench, token: int, share: float) -> Planted:
+    """Taught until the token is the likeliest at so many places of code that stays."""
+
     def teach(student: Student) -> None:
         optimiser: Any = torch.optim.AdamW(student.parameters(), lr=2e-3)
         rows = bench.scene.retain.train[:8]
         places = [torch.arange(1, len(row)) for row in rows]
-        for _ in range(steps):
+        for _ in range(MOST_STEPS):
             logits = project(student.model, hidden_at(student.model, rows, places))
+            if float((logits.argmax(-1) == token).float().mean()) >= share:
+                return
             optimiser.zero_grad()
             torch.autograd.backward(-logits.log_softmax(-1)[:, token].mean())
             optimiser.step()
+        raise RuntimeError(f"{MOST_STEPS} steps did not spoil the adapter: raise the rate")
 
     return bench.planted(trained(bench.scene, bench.good.lessons, bench.config, teach))
 
