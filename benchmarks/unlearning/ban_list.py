@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -70,8 +71,17 @@ def main() -> None:
     rows = tiny_rows() if asked.quick else task_rows(asked.tasks, asked.items)
     print_table(rows)
     if not asked.quick:
-        found = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        keep(rows)
+
+
+def keep(rows: Sequence[Row]) -> None:
+    """In the results file, beside the rows of other tasks."""
+    old: list[dict[str, Any]] = []
+    if RESULTS.is_file():
+        old = json.loads(RESULTS.read_text())["rows"]
+    tasks = {row.task for row in rows}
+    found = [row for row in old if row["task"] not in tasks] + [asdict(row) for row in rows]
+    RESULTS.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
 
 
 def tiny_rows() -> list[Row]:
