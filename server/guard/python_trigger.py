@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache, lru_cache
+from functools import cache
 
 from server.guard.call_conditions import CONDITIONS
 from server.guard.finding import Case
-from server.guard.import_table import MOST_CHARS, import_table, settled
+from server.guard.import_table import settled
 from server.guard.python_calls import calls_by_name
-from server.guard.trigger import BEFORE_CHARS, worth_a_look
+from server.guard.trigger import BEFORE_CHARS, worth_a_look, worth_by_name
 
 _HAS_WORD = worth_a_look(
     r"\beval|\bexec(?:\b|file|ut|_c|[lv])|[^.]compile\(|__import__|Interactive|\binteract\(|run_string"
@@ -27,31 +26,11 @@ _HAS_WORD = worth_a_look(
 _SEEN_BY_ARGUMENT = frozenset(
     CONDITIONS[name] for name in ("shell", "unsigned", "allow_pickle=True", "weights_only=False")
 )
-_NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-def worth_parsing(case: Case) -> bool:
-    """Whether some rule could have something to say about the suggestion."""
-    near = case.prefix[-BEFORE_CHARS:] + case.suggestion
-    if _HAS_WORD(near):
-        return True
-    line = case.prefix.rfind("\n") + 1
-    names = _watched(case.prefix[:line]) | _watched(case.prefix[line:] + case.suggestion)
-    return bool(names and not names.isdisjoint(_NAME.findall(near)))
-
-
-@lru_cache(maxsize=4)
-def _watched(text: str) -> frozenset[str]:
-    """The names that the imports of `text` give to what does not say by its words what it is.
-
-    Kept: while somebody types, the lines above are the same.
-    """
-    names = import_table(text[-MOST_CHARS:]).names
-    return frozenset(name for name, path in names.items() if _is_watched(name, settled(path)))
 
 
 def _is_watched(name: str, path: str) -> bool:
     """Whether a call that the table knows under `path` has no word of ours as `name`."""
+    path = settled(path)
     return any(
         not _HAS_WORD(f" {name}{known[len(path) :]}(")
         for known in _calls().get(path.partition(".")[0], ())
@@ -67,3 +46,12 @@ def _calls() -> dict[str, list[str]]:
         if any(rule.condition not in _SEEN_BY_ARGUMENT for rule in rules):
             found.setdefault(name.partition(".")[0], []).append(name)
     return found
+
+
+_SAYS_NAME = worth_by_name(_is_watched)
+
+
+def worth_parsing(case: Case) -> bool:
+    """Whether some rule could have something to say about the suggestion."""
+    near = case.prefix[-BEFORE_CHARS:] + case.suggestion
+    return _HAS_WORD(near) or _SAYS_NAME(case, near)

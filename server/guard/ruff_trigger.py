@@ -7,11 +7,9 @@ they are about. A literal that is written in pieces ("0.0." "0.0") is not seen.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from server.guard.finding import Case
-from server.guard.import_table import MOST_CHARS, import_table
-from server.guard.trigger import BEFORE_CHARS, worth_a_look
+from server.guard.trigger import BEFORE_CHARS, worth_a_look, worth_by_name
 
 AFTER_CHARS = 100
 """Of the line behind the cursor."""
@@ -25,25 +23,11 @@ _WATCHED = re.compile(
     r"|cryptography\.hazmat\.primitives\.asymmetric\b|logging\.config\.listen$"
     r"|.*\.(?:chmod|mark_safe|wrap_socket|RawSQL|Environment)$"
 )
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_SAYS_NAME = worth_by_name(lambda _, path: _WATCHED.match(path) is not None)
 
 
 def ruff_may_see(case: Case) -> bool:
     """Whether a rule of ruff's could have something to say about the suggestion."""
     rest = case.suffix[:AFTER_CHARS].split("\n", 1)[0]
     near = case.prefix[-BEFORE_CHARS:] + case.suggestion + rest
-    if _HAS_WORD(near):
-        return True
-    line = case.prefix.rfind("\n") + 1
-    names = _watched(case.prefix[:line]) | _watched(case.prefix[line:] + case.suggestion)
-    return bool(names and not names.isdisjoint(_NAME.findall(near)))
-
-
-@lru_cache(maxsize=4)
-def _watched(text: str) -> frozenset[str]:
-    """The names that the imports of `text` give to what ruff's rules are about.
-
-    Kept: while somebody types, the lines above are the same.
-    """
-    names = import_table(text[-MOST_CHARS:]).names
-    return frozenset(name for name, path in names.items() if _WATCHED.match(path))
+    return _HAS_WORD(near) or _SAYS_NAME(case, near)
