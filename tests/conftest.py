@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from server.guard.insecure import InsecureDetector
+from server.guard.patterns import hint_codes
+from server.guard.ruff_server import RuffServer
 from store.database import Database, open_database
 from store.home import Home
 
@@ -62,3 +65,14 @@ def editor(desk: tuple[FakeServer, Editor], request: pytest.FixtureRequest) -> E
     desk[1].messages.clear()
     desk[1].progress.clear()
     return desk[1]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Iterator[InsecureDetector]:
+    """What finds insecure code, with a ruff of its own and time enough for it."""
+    ruff = RuffServer(hint_codes())
+    ruff.start()
+    assert ruff.wait(20)
+    detector = InsecureDetector(ruff, ruff_ms=5000.0, budget_ms=5000.0)
+    yield detector
+    detector.close()

@@ -19,16 +19,6 @@ from server.guard.ruff_server import RuffServer
 WAIT_MS = 5000.0
 
 
-@pytest.fixture(scope="module")
-def detector() -> Iterator[InsecureDetector]:
-    ruff = RuffServer(hint_codes())
-    ruff.start()
-    assert ruff.wait(20)
-    detector = InsecureDetector(ruff, WAIT_MS, WAIT_MS)
-    yield detector
-    detector.close()
-
-
 @pytest.fixture
 def bandit_only() -> Iterator[InsecureDetector]:
     ruff = RuffServer(hint_codes())

@@ -15,10 +15,9 @@ from ruff.__main__ import find_ruff_bin  # pyright: ignore[reportMissingTypeStub
 from server.guard.finding import Case
 from server.guard.insecure import InsecureDetector
 from server.guard.patterns import hint_codes
-from server.guard.ruff_server import BANDITS_OWN, RuffServer
+from server.guard.ruff_server import BANDITS_OWN
 from server.guard.ruff_trigger import ruff_may_see
 
-WAIT_MS = 5000.0
 FAR = "# as far above as the imports of a real file\n" * 10
 FILES = 300
 SEED = 7
@@ -136,16 +135,6 @@ WRONG = {
         ("from mako.template import Template as T", "T(text=text)"),
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def detector() -> Iterator[InsecureDetector]:
-    ruff = RuffServer(hint_codes())
-    ruff.start()
-    assert ruff.wait(20)
-    detector = InsecureDetector(ruff, WAIT_MS, WAIT_MS)
-    yield detector
-    detector.close()
 
 
 def test_every_rule_that_is_left_to_ruff_has_examples() -> None:
