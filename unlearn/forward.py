@@ -7,21 +7,40 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+
+from server.engine.decoder import FAMILIES
+from unlearn.packing import Pack, packs
 
 
 def hidden_at(model: nn.Module, rows: Sequence[Tensor], positions: Sequence[Tensor]) -> Tensor:
     """(scored, width) hidden states that predict the tokens at `positions` of each row.
 
-    rows: one (time,) tensor of ids each; positions: (scored,) indices in that row, all >= 1. The
-    rows are padded on the right, which a causal model's earlier positions never see.
+    rows: one (time,) tensor of ids each; positions: (scored,) indices in that row, all >= 1. What
+    rows have in common at their beginning is run once, in the families whose masks we know.
     """
-    where = device_of(model)
-    ids = pad_sequence(list(rows), batch_first=True).to(where)
-    states = cast(Any, model).get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
-    batch = torch.cat([torch.full_like(p, i) for i, p in enumerate(positions)]).to(where)
-    time = torch.cat(list(positions)).to(where) - 1
-    return states[batch, time]
+    where, config = device_of(model), cast(Any, model).config
+    decoder = cast(Any, model).get_decoder()
+    found: dict[int, Tensor] = {}
+    for pack in packs(rows, shares=config.model_type in FAMILIES):
+        states = decoder(**_arguments(pack, model, where)).last_hidden_state
+        chosen = [positions[i] for i in pack.rows]
+        star = torch.cat([torch.full_like(p, s) for s, p in zip(pack.star, chosen, strict=True)])
+        column = torch.cat([c[p - 1] for c, p in zip(pack.columns, chosen, strict=True)])
+        taken = states[star.to(where), column.to(where)]
+        found.update(zip(pack.rows, torch.split(taken, [len(p) for p in chosen]), strict=True))
+    return torch.cat([found[i] for i in range(len(rows))])
+
+
+def _arguments(pack: Pack, model: nn.Module, where: torch.device) -> dict[str, Any]:
+    """What a transformers decoder is called with; a causal mask is what it makes itself."""
+    given: dict[str, Any] = {"input_ids": pack.ids.to(where), "use_cache": False}
+    if pack.sees is not None:
+        dtype = next(model.parameters()).dtype
+        mask = torch.zeros(pack.sees.shape, dtype=dtype).masked_fill(
+            ~pack.sees, torch.finfo(dtype).min
+        )
+        given |= {"attention_mask": mask[:, None].to(where), "position_ids": pack.times.to(where)}
+    return given
 
 
 def project(model: nn.Module, hidden: Tensor) -> Tensor:
