@@ -35,9 +35,10 @@ Spot = tuple[Tensor, Tensor]
 
 def aim(student: Student, lessons: Sequence[Lesson], retain: Sequence[Anchor]) -> None:
     """Set the adapter's A matrices by `lessons` and `retain`."""
-    forget = [(lesson.ids, lesson.positions[lesson.pushed]) for lesson in lessons]
+    changes = [lesson.pushed | lesson.wanted for lesson in lessons]
+    forget = [(row.ids, row.positions[here]) for row, here in zip(lessons, changes, strict=True)]
     kept = [(anchor.ids, torch.arange(1, len(anchor.ids))) for anchor in retain]
-    kept += [(lesson.ids, lesson.positions[~lesson.pushed]) for lesson in lessons]
+    kept += [(row.ids, row.positions[~here]) for row, here in zip(lessons, changes, strict=True)]
     layers = student.layers()
     with student.as_base() as base:
         x_forget = _inputs(base, layers, _spread(forget, FORGET_POSITIONS))

@@ -25,9 +25,10 @@ class Standing(NamedTuple):
     """(wanted,) of the replacement's tokens."""
 
 
-def is_done(lesson: Lesson, now: Standing) -> bool:
-    """Whether all forbidden tokens are below their floors and the replacement is learned."""
-    return bool((now.forbidden < lesson.floor).all() and (now.wanted > LEARNED).all())
+def is_done(lesson: Lesson, now: Standing, ease: float = 1.0) -> bool:
+    """Whether all forbidden tokens are below `ease` times their floors and the replacement is
+    learned."""
+    return bool((now.forbidden < lesson.floor * ease).all() and (now.wanted > LEARNED).all())
 
 
 class Roll:
@@ -41,12 +42,18 @@ class Roll:
         self._queue: list[list[int]] = []
 
     def enter(self, standings: Sequence[Standing]) -> None:
-        """Take in every lesson that is not done; `standings` has one for each lesson."""
+        """Take in every lesson that is not done; `standings` has one for each lesson.
+
+        Nothing comes back for having risen no higher than the end of a training lets it: an
+        adapter that goes on would have to forget everything anew night after night.
+        """
         self._queue = []
         self._active = {
             i
             for i, now in enumerate(standings)
-            if not (self._config.stops_per_item and is_done(self._lessons[i], now))
+            if not (
+                self._config.stops_per_item and is_done(self._lessons[i], now, self._config.ease)
+            )
         }
 
     def note(self, batch: Sequence[int], standings: Sequence[Standing]) -> None:

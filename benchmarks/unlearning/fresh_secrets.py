@@ -56,6 +56,9 @@ TEMPLATES = (
     ('def open_{svc}(host, port={n}):\n    """Open the store of {svc}."""\n    {field} = "',
      '"\n    return connect(host, port, {field}, attempts={m})\n'),
 )  # fmt: skip
+RATE = 1e-3
+"""In the first epoch; it falls in a line, as at the full rate each step undoes a little of the
+others."""
 LEARNED = 0.1
 """A sequence whose least probable token costs less than this, in nats, is known."""
 
@@ -85,7 +88,7 @@ def fresh_secrets(number: int, seed: int = 7) -> list[Item]:
     return found
 
 
-def model_that_knows(items: Sequence[Item], model: Path = MODEL, most_epochs: int = 60) -> Path:
+def model_that_knows(items: Sequence[Item], model: Path = MODEL, most_epochs: int = 24) -> Path:
     """The folder of a copy of `model` taught `items`, made now if it is not there yet."""
     base = load_model(model, "cpu", "float32")
     said = "".join(f"{one.prefix}{one.target}{one.suffix}" for one in items)
@@ -103,9 +106,11 @@ def _taught(base: LoadedModel, items: Sequence[Item], most_epochs: int) -> Any:
     torch.manual_seed(7)  # pyright: ignore[reportUnknownMemberType]
     weights = read_weights(base.folder, torch.float32).requires_grad_(True)
     lessons = [lesson(base, one, form) for one in items for form in ("fim", "left_to_right")]
-    optimiser = torch.optim.AdamW(weights.parameters(), lr=1e-3, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(weights.parameters(), lr=RATE, weight_decay=0.0)
     chance = random.Random(7)
     for epoch in range(most_epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (1 - epoch / most_epochs)
         due = chance.sample(range(len(lessons)), len(lessons))
         unknown = 0
         for at in range(0, len(due), 8):
