@@ -16,7 +16,7 @@ class RefreshConfig:
     """A name in `unlearn.methods.METHODS`."""
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2.5e-3
     """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants less."""
     aims: bool = True
     """Whether a new adapter acts only where what is forgotten differs from what stays."""
@@ -49,7 +49,7 @@ class RefreshConfig:
     """With less mass than this beside the forbidden tokens, punctuation counts as forced syntax."""
     stops_per_item: bool = True
     """Whether an item leaves the training once it is forgotten; if not, all stay to the end."""
-    max_updates: int = 48
+    max_updates: int = 96
     """Optimiser steps at most."""
     max_seconds: float = 1800.0
     """Training stops after this long; the gate then judges what there is."""

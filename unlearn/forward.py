@@ -49,8 +49,10 @@ def project(model: nn.Module, hidden: Tensor) -> Tensor:
     config = cast(Any, model).config
     logits: Tensor = head(hidden)
     # Granite divides, Cohere multiplies, Gemma 2 caps: the three ways a head is not just a matrix
-    logits = logits / (getattr(config, "logits_scaling", None) or 1.0)
-    logits = logits * (getattr(config, "logit_scale", None) or 1.0)
+    if divisor := getattr(config, "logits_scaling", None):
+        logits = logits / divisor
+    if factor := getattr(config, "logit_scale", None):
+        logits = logits * factor
     cap = getattr(config, "final_logit_softcapping", None)
     return logits if cap is None else torch.tanh(logits / cap) * cap
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from server.engine.adapters import check_fits, read_adapter
 from server.engine.errors import EngineError
 from server.engine.load import LoadedModel
-from unlearn.lora import ALPHA, RANK
+from unlearn.lora import RANK, SCALE
 
 FRESH = """
 import hashlib, json, sys
@@ -66,6 +66,6 @@ def flaw(folder: Path, name: str, loaded: LoadedModel) -> str | None:
         return f"it calls itself {adapter.name} and holds {adapter.digest[:8]}, not {name}"
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     shape = config["r"], config["lora_alpha"]
-    if shape != (RANK, ALPHA):
-        return f"its rank and alpha are {shape[0]} and {shape[1]}, not {RANK} and {ALPHA}"
+    if shape != (RANK, SCALE * RANK):
+        return f"its rank and alpha are {shape[0]} and {shape[1]}, not {RANK} and {SCALE * RANK}"
     return None

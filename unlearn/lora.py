@@ -16,9 +16,11 @@ from peft.utils import save_and_load
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-RANK = 16
-ALPHA = 32
-"""Fixed for the life of an installation, so that generations swap into each other's place."""
+RANK = 32
+"""Fixed for the life of an installation, so that generations swap into each other's place. It is
+what bounds how many items one adapter can forget: with 16, twenty in a night were too many."""
+SCALE = 2
+"""alpha over rank: what the product of the two matrices is multiplied with."""
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -32,12 +34,14 @@ tensor_files: Any = safetensors.torch
 class Student:
     """A model with an adapter to train. Its own weights never change."""
 
-    def __init__(self, model: PreTrainedModel, *, seed: int, start: Path | None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, *, seed: int, start: Path | None, rank: int = RANK
+    ) -> None:
         """`start` is the adapter folder to go on from; None is the base itself."""
         torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
         config = LoraConfig(
-            r=RANK,
-            lora_alpha=ALPHA,
+            r=rank,
+            lora_alpha=SCALE * rank,
             lora_dropout=0.0,
             target_modules="all-linear",
             task_type="CAUSAL_LM",

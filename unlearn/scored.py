@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from unlearn.targets import Sculpted
+
+linalg: Any = torch.linalg  # does not state its types
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,15 @@ def sculpted_ce(logits: Tensor, target: Sculpted) -> Tensor:
 
 
 def kl(of: Tensor, to: Tensor) -> Tensor:
-    """(positions,) KL(of || to) of two sets of logits (positions, vocab), float32."""
-    of_log, to_log = of.float().log_softmax(-1), to.float().log_softmax(-1)
-    return (of_log.exp() * (of_log - to_log)).sum(-1)
+    """(positions,) KL(of || to) of two sets of logits (positions, vocab), float32.
+
+    With sum_w p(w) = 1, the second logarithm leaves its sum as a logsumexp: fewer passes over a
+    vocabulary, whose gradient is still q - p exactly.
+    """
+    of_log, z = of.float().log_softmax(-1), to.float()
+    p = of_log.exp()
+    apart: Tensor = linalg.vecdot(p, of_log) - linalg.vecdot(p, z) + z.logsumexp(-1)
+    return apart
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

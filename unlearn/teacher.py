@@ -91,10 +91,10 @@ def teach(
 
 def scored_positions(example: Example, reads_others: bool) -> Tensor:
     """(scored,) what is blamed or wanted; with the others, the whole target and, evenly spread, up
-    to ANCHORS positions of the prompt."""
+    to ANCHORS positions of the prompt, once for all cursors."""
     if not reads_others:
         return torch.tensor(sorted({*example.blamed, *example.wanted}), dtype=torch.long)
-    prompt = range(1, example.prompt)
+    prompt = range(1, example.prompt if example.typed == 0 else 1)
     step = max(1, -(-len(prompt) // ANCHORS))
     target = range(max(1, example.prompt), len(example.ids))
     return torch.tensor([*reversed(prompt[::-1][::step]), *target])

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from benchmarks.unlearning.fresh_secrets import MODEL, fresh_secrets, model_that
 from benchmarks.unlearning.served import new_item, one_refresh, serving_model, silent
 from benchmarks.unlearning.task import item
 from benchmarks.unlearning.tasks_secrets import canary
-from benchmarks.unlearning.undo import undo
+from benchmarks.unlearning.undo import Undo, undo
 from server.engine.load import LoadedModel, load_model
 from store import adapters, ledger
 from store.database import open_database
@@ -102,13 +102,21 @@ def main() -> None:
     if asked.quick:
         shutil.rmtree(FOLDER / "tiny", ignore_errors=True)
     plan = tiny_plan() if asked.quick else full_plan(asked.nights, asked.items, asked.canaries)
-    rows = carry_out(plan)
+    rows: list[Row] = []
+    for rows in carry_out(plan):
+        if not asked.quick:
+            _write(plan, rows, None)
     undone = undo(plan.model, plan.items[:UNDO_ITEMS], plan.config, plan.folder)
     print(undone.sentence())
     if not asked.quick:
-        table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
-        table |= {"rows": [asdict(row) for row in rows], "undo": asdict(undone)}
-        RESULTS.write_text(json.dumps(table, indent=1) + "\n")
+        _write(plan, rows, undone)
+
+
+def _write(plan: Plan, rows: Sequence[Row], undone: Undo | None) -> None:
+    table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
+    table |= {"nights_planned": plan.nights, "rows": [asdict(row) for row in rows]}
+    table |= {"undo": None if undone is None else asdict(undone)}
+    RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 
 
 def tiny_plan() -> Plan:
@@ -135,8 +143,8 @@ def full_plan(nights: int, per_night: int, canaries: bool) -> Plan:
     )
 
 
-def carry_out(plan: Plan) -> list[Row]:
-    """All nights that are still to come, and the rebuild."""
+def carry_out(plan: Plan) -> Iterator[list[Row]]:
+    """All nights that are still to come, and the rebuild; after each, the rows so far."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     path = plan.folder / "nights.jsonl"
     rows = (
@@ -145,6 +153,7 @@ def carry_out(plan: Plan) -> list[Row]:
     loaded = load_model(plan.model, "cpu", "float32")
     held_out = retain_set(loaded, [], 1, seed=77, held_out=HELD_OUT).held_out
     home = Home(plan.folder / "home")
+    yield rows
     for night in range(len(rows), plan.nights + 1):
         mode: RunMode = "incremental" if night < plan.nights else "rebuild"
         row = one_night(plan, home, loaded, held_out, night, mode)
@@ -157,7 +166,7 @@ def carry_out(plan: Plan) -> list[Row]:
         rows.append(row)
         with path.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
-    return rows
+        yield rows
 
 
 def one_night(
