@@ -79,11 +79,13 @@ def trained(
 
 
 def test_an_adapter_is_shortened_as_far_as_everything_stays_forgotten(
-    loaded: LoadedModel,
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = [plain_item(name) for name in ("aws", "shell")]
     config = RefreshConfig(max_updates=30, retain_size=8, retain_examples=2, ease=2.5)
-    whole, _, training = trained(loaded, items, replace(config, ease=1.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("unlearn.train.EASES", ())
+        whole, _, training = trained(loaded, items, config)
     long = whole.state()
     whole.unload()
 
