@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import NoReturn
 
 from tqdm import tqdm
 
+EVERY = 20.0
+"""Seconds between two lines of one phase, where there is no terminal."""
+STARVED = 0.25
+"""With less than this share of one core, the line says why so little happens."""
+
 
 class PhaseBars:
-    """A bar for the phase at hand; on a terminal it moves, elsewhere each phase is one line."""
+    """A bar for the phase at hand; on a terminal it moves, elsewhere a line says now and then how
+    far it is."""
 
     def __init__(self) -> None:
+        self._said, self._spent = time.monotonic(), time.process_time()
         self._bar: tqdm[NoReturn] | None = None
         self._phase: str | None = None
 
@@ -36,11 +44,21 @@ class PhaseBars:
                     desc=f"{phase:<8}", total=total or None, leave=True, dynamic_ncols=True
                 )
             else:
-                print(f"{phase:<8} {message}", file=sys.stderr, flush=True)
+                self._say(f"{phase:<8} {message}")
+        elif self._bar is None and time.monotonic() - self._said >= EVERY:
+            self._say(f"{phase:<8} {done} of {total or '?'}, {message}")
         if self._bar is not None:
             self._bar.total = total or None
             self._bar.n = done
             self._bar.set_postfix_str(message, refresh=True)
+
+    def _say(self, line: str) -> None:
+        now, spent = time.monotonic(), time.process_time()
+        share = (spent - self._spent) / max(now - self._said, 1e-9)
+        if now - self._said >= EVERY and share < STARVED:
+            line += f" (other programs come first: {share:.0%} of a core since the last line)"
+        print(line, file=sys.stderr, flush=True)
+        self._said, self._spent = now, spent
 
     def _end(self) -> None:
         if self._bar is not None:
