@@ -16,7 +16,7 @@ class RefreshConfig:
     """A name in `unlearn.methods.METHODS`."""
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 3e-3
     """AdamW's rate on B of an adapter that is aimed; one whose A is trained too wants less."""
     aims: bool = True
     """Whether a new adapter acts only where what is forgotten differs from what stays."""
@@ -30,7 +30,7 @@ class RefreshConfig:
     """Weight of KL(base || p) on the unblamed positions of an item (lambda)."""
     replacement: float = 1.0
     """Weight of the cross-entropy on a replacement's tokens, where an item has one (mu)."""
-    retain: float = 16.0
+    retain: float = 20.0
     """Weight of KL(base || p) on the retain set (rho), while at most `few_items` are left."""
     few_items: int = 6
     """While more items than this are left, rho is smaller in proportion: the push is their mean, so

@@ -36,7 +36,7 @@ class Weights:
     """lambda: KL to the base on an item's other positions."""
     replacement: float = 1.0
     """mu: cross-entropy on the replacement."""
-    retain: float = 16.0
+    retain: float = 20.0
     """rho: KL to the base on the retain set."""
 
 
