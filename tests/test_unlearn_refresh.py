@@ -83,7 +83,7 @@ def night(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         home,
         engine_of(tiny_model),
         None,
-        RefreshConfig(learning_rate=2e-3, max_updates=96),
+        RefreshConfig(),
         lambda phase, done, total, message: phases.append(phase),
     )
 
