@@ -100,8 +100,8 @@ class Point:
 
 
 # LoRA, and a model this small, want far larger rates than the papers' full fine-tuning. Two each,
-# a factor of three apart, in the order of the independent grid on LoRA: ascent lowest. Ours has one,
-# that of its default settings: nobody tunes a nightly job to what was forgotten that day.
+# a factor of three apart, in the order of the independent grid on LoRA: ascent lowest. Ours has
+# one, that of its default settings: nobody tunes a nightly job to what was forgotten that day.
 RATES: dict[str, tuple[float, ...]] = {
     "span_prod": (3e-3,),
     "prod": (1.2e-3, 3e-3),
