@@ -42,7 +42,7 @@ class RefreshConfig:
     """The same for the positions after them, which nobody reaches by a likely path."""
     ease: float = 4.0
     """At the end the adapter is shortened as far as no forbidden token rises above so many times
-    its floor; with 1 it is not."""
+    its floor; with 1 it is not. What has risen no higher is not trained on again."""
     first_blamed: int = 4
     """How many blamed positions are the first ones: always pushed, forced syntax or not."""
     scarce: float = 0.02

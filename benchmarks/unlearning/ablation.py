@@ -21,8 +21,9 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.unlearning.grounds import Place, places
 from benchmarks.unlearning.plots import ablation
-from benchmarks.unlearning.runs import OURS, RATES, Budget, Trial, carry_out, settings
+from benchmarks.unlearning.runs import OURS, Budget, Trial, carry_out, settings
 from benchmarks.unlearning.task import TASKS, TaskName
+from unlearn.config import RefreshConfig
 
 RESULTS = Path(__file__).parents[1] / "results"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "unlearning"
@@ -90,7 +91,8 @@ def main() -> None:
 
 def _variant(place: Place, name: str, changes: Mapping[str, Any]) -> Row:
     budget, task = Budget(), place.task.name
-    trial = Trial(place.model, task, changes.get("method", OURS), RATES[OURS][0], SEED, "tuning")
+    rate = RefreshConfig.learning_rate
+    trial = Trial(place.model, task, changes.get("method", OURS), rate, SEED, "tuning")
     config = replace(settings(replace(trial, method=OURS), budget.updates), **changes)
     last = carry_out(trial, config, place, replace(budget, checkpoints=()))[-1]
     return Row(
