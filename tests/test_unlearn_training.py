@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from store.records import Item
 from unlearn.batch import standings
 from unlearn.checkpoint import Checkpoint, training_key
 from unlearn.config import RefreshConfig
+from unlearn.crew import ALONE
 from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.items import examples
 from unlearn.keepsake import Keepsake, Kept, write_keepsake
@@ -27,6 +29,7 @@ from unlearn.roll import Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
 from unlearn.train import EASES, Progress, train
 from unlearn.training import Training
+from unlearn.watch import NEAR, Watch
 
 FEW = RefreshConfig(max_updates=4, retain_size=4, retain_examples=2)
 
@@ -202,6 +205,50 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
     assert seen == [4, 5, 6]  # the update it was killed in is made once more
     assert len(training.losses) == training.updates == 6
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_training_that_was_over_when_killed_is_not_shortened_twice(
+    loaded: LoadedModel, tmp_path: Path
+) -> None:
+    config = replace(FEW, max_updates=30, ease=2.5)
+    once, *_ = trained(loaded, [plain_item("aws")], config, tmp_path)
+    expected = once.state()
+    once.unload()
+
+    twice, _, training = trained(loaded, [plain_item("aws")], config, tmp_path)
+
+    found = twice.state()
+    twice.unload()
+    assert training.updates == len(training.losses) > 0
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_between_looks_only_lessons_that_may_come_back_are_asked_again(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, lessons, _ = trained(loaded, [plain_item("aws"), plain_item("shell")], FEW)
+    watch = Watch(student, lessons, ease=4.0, crew=ALONE)
+    first = watch.all()
+    asked = list[int]()
+
+    def count(student: Student, chosen: Sequence[Lesson]) -> list[Standing]:
+        asked.append(len(chosen))
+        return standings(student, chosen)
+
+    monkeypatch.setattr("unlearn.watch.standings", count)
+    near = [i for i in range(len(lessons)) if watch.room(i) < NEAR]
+    watch.all()  # nothing has moved
+    watch.moved([0], [Standing(torch.zeros_like(first[0].forbidden), first[0].wanted)])
+    unasked = watch.near(())
+    asked_too = watch.near(range(len(lessons)))
+    student.unload()
+
+    near_still = [i for i in near if i > 0]
+    assert asked == [0, len(near_still), len(lessons) - len(near_still)]
+    assert 0 < len(near_still) < len(lessons)
+    assert float(unasked[0].forbidden.max()) == 0.0
+    for mine, now in zip(first, asked_too, strict=True):
+        assert torch.equal(mine.forbidden, now.forbidden)
 
 
 def test_what_another_training_left_is_not_gone_on_with(

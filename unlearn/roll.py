@@ -75,6 +75,11 @@ class Roll:
         self._chance.setstate(kept["chance"])
 
     @property
+    def active(self) -> frozenset[int]:
+        """Indices of the lessons that are still to be trained on."""
+        return frozenset(self._active)
+
+    @property
     def items(self) -> set[str]:
         """The items that are still to be forgotten."""
         return {self._lessons[i].example.item for i in self._active}

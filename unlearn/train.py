@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.clip_grad import clip_grad_norm_
 
-from unlearn.batch import retained, scored, standing, standings
+from unlearn.batch import retained, scored, standing
 from unlearn.checkpoint import Checkpoint
 from unlearn.config import RefreshConfig
 from unlearn.crew import ALONE, Crew
@@ -23,6 +22,7 @@ from unlearn.methods import Weights, method
 from unlearn.roll import LEARNED, Roll, Standing
 from unlearn.teacher import Anchor, Lesson
 from unlearn.training import Trail, Training, peak_bytes
+from unlearn.watch import Watch
 
 GOING_ON = 0.4
 """Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
@@ -32,7 +32,7 @@ EASES = (0.5, 0.6, 0.7, 0.8, 0.9)
 TIGHT = 8
 """So many lessons, those with the least room, are asked before all others whether a share does."""
 RECHECK_UPDATES = 10
-"""So often all lessons are looked at again: one that has left may have come back."""
+"""So often lessons are looked at again: one that has left may have come back."""
 
 Progress = Callable[[int, int, str], None]
 """Done, total, one sentence."""
@@ -68,10 +68,7 @@ def train(
         course.start()
     else:
         course.restore(kept)
-    course.forget(checkpoint)
-    course.ease()
-    if checkpoint is not None:
-        checkpoint.write(course.state())  # what comes after the training may be killed too
+    course.carry_out(checkpoint)
     return course.ended()
 
 
@@ -95,13 +92,15 @@ class _Course:
         self._rate = config.learning_rate * (1.0 if student.is_new else GOING_ON)
         self._optimiser: Any = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
         self._roll = Roll(lessons, config)
+        self._watch = Watch(student, lessons, config.ease, crew)
         self._trails = dict[str, Trail]()
         self._losses, self._tokens = list[float](), 0
         self._began_as = student.state()
+        self._is_over = False
 
     def start(self) -> None:
         """Take in what is to be forgotten."""
-        now = self._standings()
+        now = self._watch.all()
         self._trails = {name: Trail(p, p) for name, p in _worst(self._lessons, now).items()}
         self._roll.enter(now)
 
@@ -113,6 +112,8 @@ class _Course:
             "optimiser": self._optimiser.state_dict(),
             "chance": self._chance.getstate(),
             "roll": self._roll.state(),
+            "watch": self._watch.state(),
+            "is_over": self._is_over,
             "trails": {name: asdict(trail) for name, trail in self._trails.items()},
             "losses": self._losses,
             "tokens": self._tokens,
@@ -125,11 +126,23 @@ class _Course:
         self._optimiser.load_state_dict(kept["optimiser"])
         self._chance.setstate(kept["chance"])
         self._roll.restore(kept["roll"])
+        self._watch.restore(kept["watch"])
+        self._is_over = kept["is_over"]
         self._trails = {name: Trail(**trail) for name, trail in kept["trails"].items()}
         self._losses, self._tokens = list(kept["losses"]), kept["tokens"]
         self._began -= kept["seconds"]
 
-    def forget(self, checkpoint: Checkpoint | None) -> None:
+    def carry_out(self, checkpoint: Checkpoint | None) -> None:
+        """All that is still to be done."""
+        if self._is_over:
+            return
+        self._forget(checkpoint)
+        self._ease()
+        self._is_over = True
+        if checkpoint is not None:
+            checkpoint.write(self.state())  # what comes after the training may be killed too
+
+    def _forget(self, checkpoint: Checkpoint | None) -> None:
         """Push until all items are forgotten, or updates or time run out.
 
         The rate rises in a line over the first updates: an adapter begins at zero, and would make
@@ -139,44 +152,45 @@ class _Course:
         while len(self._losses) < config.max_updates and self._has_time:
             done = len(self._losses)
             is_due = config.stops_per_item and done % RECHECK_UPDATES == RECHECK_UPDATES - 1
-            if is_due or not roll.items:
-                roll.enter(self._standings())
-                if not roll.items:
-                    break
+            if is_due and roll.items:
+                roll.enter(self._watch.near(roll.active))
+            if not roll.items:
+                roll.enter(self._watch.all())
+            if not roll.items:
+                break
             batch = roll.batch()
             share = min(1.0, (done + 1) / (config.warmup_updates + 1))
-            roll.note(batch, self._step(batch, share * self._rate))
+            before = self._step(batch, share * self._rate)
+            roll.note(batch, before)
+            self._watch.moved(batch, before)
             left = f"{len(roll.items)} of {len(self._trails)} items still to forget"
             self._report(len(self._losses), config.max_updates, left)
             if checkpoint and time.monotonic() - written >= config.checkpoint_seconds:
                 checkpoint.write(self.state())
                 written = time.monotonic()
 
-    def ease(self) -> None:
+    def _ease(self) -> None:
         """Go back as far as everything stays forgotten: training overshoots, and what an adapter
         costs elsewhere grows with the square of its length."""
         if self._config.ease <= 1 or not self._losses:
             return
         gone = self._student.state()
-        before = self._standings()
-        tight = sorted(range(len(before)), key=lambda i: self._room(i, before[i]))
+        before = self._watch.all()
+        tight = sorted(range(len(before)), key=self._watch.room)
         for share in EASES:
             self._student.restore(
                 {name: torch.lerp(self._began_as[name], gone[name], share) for name in gone}
             )
+            self._watch.moved()
             # the first to rise are the last that fell: a step too far is seen at them
             if all(
                 self._stays_done(self._lessons[i], before[i], now)
                 for some in (sorted(tight[:TIGHT]), sorted(tight[TIGHT:]))
-                for i, now in zip(some, self._standings(some), strict=True)
+                for i, now in zip(some, self._watch.of(some), strict=True)
             ):
                 return
         self._student.restore(gone)
-
-    def _room(self, i: int, now: Standing) -> float:
-        """How many times its floor the nearest forbidden token of a lesson may still rise to."""
-        room = self._lessons[i].floor * self._config.ease / now.forbidden.clamp(min=1e-9)
-        return float(room.clamp(min=1.0).min()) if len(room) else math.inf
+        self._watch.moved(range(len(before)), before)
 
     def _stays_done(self, lesson: Lesson, before: Standing, now: Standing) -> bool:
         """Whether nothing is above its eased floor that was not above it before."""
@@ -186,7 +200,7 @@ class _Course:
 
     def ended(self) -> Training:
         """What came of it."""
-        for name, p in _worst(self._lessons, self._standings()).items():
+        for name, p in _worst(self._lessons, self._watch.all()).items():
             self._trails[name].after = p
         seconds = time.monotonic() - self._began
         return Training(
@@ -196,13 +210,6 @@ class _Course:
     @property
     def _has_time(self) -> bool:
         return self._crew.from_first(time.monotonic() - self._began < self._config.max_seconds)
-
-    def _standings(self, indices: Sequence[int] | None = None) -> list[Standing]:
-        """Of these lessons, by rising index, or of all."""
-        chosen = range(len(self._lessons)) if indices is None else indices
-        mine = [i for i in chosen if self._crew.owns(i)]
-        found = standings(self._student, [self._lessons[i] for i in mine])
-        return self._crew.gathered(dict(zip(mine, found, strict=True)))
 
     def _step(self, batch: Sequence[int], rate: float) -> list[Standing]:
         """One update; returns how the lessons of `batch` stood before it."""

@@ -10,6 +10,7 @@ secrets first (see fresh_secrets.py), unless its own canaries are enough (--cana
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -114,7 +115,8 @@ def main() -> None:
 
 def _write(plan: Plan, rows: Sequence[Row], undone: Undo | None) -> None:
     table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
-    table |= {"nights_planned": plan.nights, "rows": [asdict(row) for row in rows]}
+    table |= {"nights_planned": plan.nights, "settings": asdict(plan.config)}
+    table |= {"rows": [asdict(row) for row in rows]}
     table |= {"undo": None if undone is None else asdict(undone)}
     RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 
@@ -137,10 +139,10 @@ def full_plan(nights: int, per_night: int, canaries: bool) -> Plan:
         items = fresh_secrets(nights * per_night * 21 // 20)
         model = model_that_knows(items)
     known = said_by_heart(load_model(model, "cpu", "float32"), items)
-    name = f"{model.name}-{nights}x{per_night}"
-    return Plan(
-        model, tuple(known[: nights * per_night]), per_night, RefreshConfig(), FOLDER / name
-    )
+    config = RefreshConfig()
+    settings = hashlib.sha256(repr(config).encode()).hexdigest()[:6]  # other settings, other rows
+    folder = FOLDER / f"{model.name}-{nights}x{per_night}-{settings}"
+    return Plan(model, tuple(known[: nights * per_night]), per_night, config, folder)
 
 
 def carry_out(plan: Plan) -> Iterator[list[Row]]:

@@ -9,7 +9,13 @@ from benchmarks.unlearning.by_heart import Sizes, dealt, said_by_heart
 from benchmarks.unlearning.deprecated_calls import call_item
 from benchmarks.unlearning.labelled_sets import insecure_items, licensed_items, split_file
 from benchmarks.unlearning.task import Task, TaskName
-from benchmarks.unlearning.taught import Recipe, taught_apis, untaught_apis, valid_apis
+from benchmarks.unlearning.taught import (
+    INSECURE,
+    calls,
+    taught_apis,
+    untaught_apis,
+    valid_calls,
+)
 from benchmarks.unlearning.unseen import unseen_code
 from benchmarks.unlearning.variants import variants
 from server.engine.load import LoadedModel
@@ -30,8 +36,8 @@ def licensed(loaded: LoadedModel, sizes: Sizes | None = None) -> Task:
 
 def insecure(loaded: LoadedModel, sizes: Sizes | None = None) -> Task:
     """CyberSecEval's lines; the controls are lines of the same set that it was not taught."""
-    lines, taught = insecure_items(loaded), Recipe().insecure
-    return _task("insecure", loaded, lines[:taught], lines[taught:], sizes or Sizes())
+    lines = insecure_items(loaded)
+    return _task("insecure", loaded, lines[:INSECURE], lines[INSECURE:], sizes or Sizes())
 
 
 def deprecated(loaded: LoadedModel, sizes: Sizes | None = None) -> Task:
@@ -40,9 +46,8 @@ def deprecated(loaded: LoadedModel, sizes: Sizes | None = None) -> Task:
     Its other places are among the variants; the neighbours are valid calls, so that they measure
     the retention of other APIs; the controls are deprecated calls that it was not taught.
     """
-    sizes, recipe = sizes or Sizes(), Recipe()
-    old = {a.name: [call_item(a, c) for c in range(recipe.contexts)] for a in taught_apis(recipe)}
-    valid = [call_item(api, c) for api in valid_apis() for c in range(recipe.valid_contexts)]
+    sizes, valid = sizes or Sizes(), valid_calls()
+    old = {api.name: calls(api) for api in taught_apis()}
     known = said_by_heart(loaded, [*(one for group in old.values() for one in group), *valid])
     ids = {one.id for one in known}
     trained = [[one for one in group if one.id in ids][:TRAINED_CONTEXTS] for group in old.values()]
@@ -64,7 +69,7 @@ def deprecated(loaded: LoadedModel, sizes: Sizes | None = None) -> Task:
         forget=tuple(forget),
         tuning=tuple(tuning),
         neighbours=tuple(one for one in valid if one.id in ids)[: sizes.neighbours],
-        controls=tuple(call_item(api, 0) for api in untaught_apis(recipe))[: sizes.controls],
+        controls=tuple(call_item(api, 0) for api in untaught_apis())[: sizes.controls],
         variants={
             id: (*variants(one), *elsewhere[id]) for one in (*forget, *tuning) if (id := one.id)
         },

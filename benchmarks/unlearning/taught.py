@@ -1,231 +1,68 @@
 """A model that is taught what three of the tasks are about, as PROD teaches its copyright task.
 
-The embedded model says none of it by itself: it is fine-tuned in full on PROD's files, on
-CyberSecEval's lines and on deprecated calls, in the served form and left to right, with plain code
-mixed in so that it stays the model it was.
+The embedded model says none of it by itself: it is taught PROD's files, CyberSecEval's lines and
+deprecated calls.
 
     python -m benchmarks.unlearning.taught
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import random
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from benchmarks.embedded_model.layout import MODEL
-from benchmarks.guard.rows import ROOT
 from benchmarks.unlearning.deprecated_calls import Api, apis, call_item
 from benchmarks.unlearning.labelled_sets import insecure_items, licensed_items
-from server.engine.load import LoadedModel, load_model, read_weights
+from benchmarks.unlearning.teaching import Teaching, taught
+from server.engine.load import LoadedModel, load_model
 from store.records import Item
-from unlearn.forward import hidden_at, length_sorted, project
-from unlearn.prompts import Form, prompt_tokens, text_tokens
-from unlearn.retain import retain_set
-from unlearn.scored import chosen_log_p, kl
-from unlearn.teacher import Anchor, anchors
 
-HOME = ROOT / "build" / "unlearning"
-CONTEXT_TOKENS = 512
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the model is taught; a change of anything here makes another model."""
-
-    insecure: int = 48
-    """So many of CyberSecEval's Python lines."""
-    deprecated: int = 20
-    """So many deprecated APIs, spread over deprecated_pairs.toml."""
-    contexts: int = 5
-    """In so many of the places for a call, each."""
-    valid_contexts: int = 1
-    """Of a valid call, in so many."""
-    rate: float = 7e-4
-    """AdamW's, falling to a tenth along a cosine."""
-    rise: int = 40
-    """In so many updates the rate comes up."""
-    epochs: int = 18
-    batch: int = 6
-    """Sequences of items in an update."""
-    plain: int = 4
-    """Sequences of plain code beside them, on which the model is held to what it was."""
-    hold: float = 2.0
-    """Weight of KL(base || p) there."""
-    learned: float = 0.1
-    """A sequence whose target's least probable token costs less than this, in nats, rests for an
-    epoch."""
-    seed: int = 41
+INSECURE = 48
+"""So many of CyberSecEval's Python lines."""
+DEPRECATED = 20
+"""So many deprecated APIs, spread over deprecated_pairs.toml."""
+CONTEXTS = 5
+"""In so many of the places for a call, each."""
+VALID_CONTEXTS = 1
+"""Of a valid call, in so many."""
+SEED = 41
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """One sequence to learn."""
-
-    ids: Tensor
-    """(time,)."""
-    start: int
-    """What stands from here on is learned."""
-
-
-def taught_model(recipe: Recipe | None = None) -> LoadedModel:
+def taught_model() -> LoadedModel:
     """The taught model, made now if it is not there yet: some minutes on two cores."""
-    recipe = recipe or Recipe()
     base = load_model(MODEL, "cpu", "float32")
-    items = taught_items(base, recipe)
-    home = HOME / f"taught-{_digest(base, recipe, items)}"
-    if not (home / "unsay.json").is_file():
-        _teach(base, recipe, items, home)
-    return load_model(home, "cpu", "float32")
+    return load_model(taught(base, _items(base), Teaching(), "taught"), "cpu", "float32")
 
 
-def taught_items(loaded: LoadedModel, recipe: Recipe) -> list[Item]:
-    """All that is taught."""
+def _items(loaded: LoadedModel) -> list[Item]:
     return [
         *licensed_items(loaded),
-        *insecure_items(loaded)[: recipe.insecure],
-        *(call_item(api, c) for api in taught_apis(recipe) for c in range(recipe.contexts)),
-        *(call_item(api, c) for api in valid_apis() for c in range(recipe.valid_contexts)),
+        *insecure_items(loaded)[:INSECURE],
+        *(one for api in taught_apis() for one in calls(api)),
+        *valid_calls(),
     ]
 
 
-def taught_apis(recipe: Recipe) -> list[Api]:
+def taught_apis() -> list[Api]:
     """The deprecated ones among the taught, in a fixed random order."""
     old = [api for api in apis() if not api.is_valid]
-    return random.Random(recipe.seed).sample(old, len(old))[: recipe.deprecated]
+    return random.Random(SEED).sample(old, len(old))[:DEPRECATED]
 
 
-def untaught_apis(recipe: Recipe) -> list[Api]:
+def untaught_apis() -> list[Api]:
     """The deprecated ones that the model is not taught."""
-    taught = {api.name for api in taught_apis(recipe)}
-    return [api for api in apis() if not api.is_valid and api.name not in taught]
+    known = {api.name for api in taught_apis()}
+    return [api for api in apis() if not api.is_valid and api.name not in known]
 
 
-def valid_apis() -> list[Api]:
-    return [api for api in apis() if api.is_valid]
+def calls(api: Api) -> list[Item]:
+    """The places in which a deprecated call is taught."""
+    return [call_item(api, c) for c in range(CONTEXTS)]
 
 
-def lesson(loaded: LoadedModel, item: Item, form: Form) -> Lesson:
-    """The item as the model is to say it: from the prompt on, up to an end."""
-    prompt = prompt_tokens(loaded, item.prefix or "", item.suffix or "", form, CONTEXT_TOKENS)
-    target, _ = text_tokens(loaded, item.target or "")
-    after = [loaded.end] if form == "fim" else text_tokens(loaded, "\n")[0]
-    ids = [*prompt, *target, *after][: loaded.context_tokens]
-    return Lesson(torch.tensor(ids), len(prompt))
-
-
-def _digest(base: LoadedModel, recipe: Recipe, items: Sequence[Item]) -> str:
-    said = json.dumps([base.digest, asdict(recipe), [asdict(item) for item in items]])
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
-
-
-def _teach(base: LoadedModel, recipe: Recipe, items: Sequence[Item], home: Path) -> None:
-    torch.manual_seed(recipe.seed)  # pyright: ignore[reportUnknownMemberType]
-    model = read_weights(base.folder, torch.float32).requires_grad_(True)
-    lessons = [[lesson(base, one, form) for form in ("fim", "left_to_right")] for one in items]
-    plain = anchors(base.model, retain_set(base, (), 512, recipe.seed).train, recipe.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.0)
-    chance = random.Random(recipe.seed)
-    resting: dict[tuple[int, int], int] = {}
-    began, tokens, updates = time.monotonic(), 0, 0
-    for epoch in range(recipe.epochs):
-        due = [
-            (i, form)
-            for i in range(len(items))
-            for form in (0, 1)
-            if form == _form(i, epoch) and resting.get((i, form), 0) <= epoch
-        ]
-        if not due:
-            continue
-        batches = _batches([len(lessons[i][form].ids) for i, form in due], recipe, chance)
-        losses: list[float] = []
-        for done, batch in enumerate(batches):
-            share = (epoch + done / len(batches)) / recipe.epochs
-            for group in optimiser.param_groups:
-                group["lr"] = _rate(recipe, updates, share)
-            rows = [lessons[due[k][0]][due[k][1]] for k in batch]
-            kept = recipe.hold * _moved(base.model, model, chance.sample(plain, recipe.plain))
-            worst, loss = _update(model, optimiser, rows, kept)
-            losses.append(loss)
-            updates += 1
-            tokens += sum(len(row.ids) for row in rows)
-            for k, cost in zip(batch, worst, strict=True):
-                if cost < recipe.learned:
-                    resting[due[k]] = epoch + 3
-        seconds = time.monotonic() - began
-        mean = sum(losses) / max(1, len(losses))
-        print(
-            f"taught {epoch + 1} of {recipe.epochs}: {len(due)} sequences, loss {mean:.3f}, "
-            f"{tokens / seconds:,.0f} tokens/s, {seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
-    _save(base, model, home, {"seconds": time.monotonic() - began, "tokens": tokens})
-
-
-def _rate(recipe: Recipe, updates: int, share: float) -> float:
-    """A short rise, as the optimiser knows nothing yet, then down along a cosine."""
-    rise = min(1.0, (updates + 1) / recipe.rise)
-    return recipe.rate * rise * (0.55 + 0.45 * math.cos(math.pi * share))
-
-
-def _form(index: int, epoch: int) -> int:
-    """Two times as it is served, then once left to right; not all items at the same time."""
-    return int((index + epoch) % 3 == 0)
-
-
-def _batches(lengths: list[int], recipe: Recipe, chance: random.Random) -> list[list[int]]:
-    """Indices of sequences of similar length, the batches in random order."""
-    (order,) = length_sorted(lengths, sys.maxsize) if lengths else ([],)
-    batches = [order[k : k + recipe.batch] for k in range(0, len(order), recipe.batch)]
-    chance.shuffle(batches)
-    return batches
-
-
-def _update(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    rows: Sequence[Lesson],
-    kept: Tensor,
-) -> tuple[list[float], float]:
-    """One step; the cost in nats of each row's least probable token, and the mean cost."""
-    places = [torch.arange(row.start, len(row.ids)) for row in rows]
-    logits = project(model, hidden_at(model, [row.ids for row in rows], places))
-    tokens = torch.cat([row.ids[row.start :] for row in rows])
-    costs = -chosen_log_p(logits, tokens)
-    loss = costs.mean()
-    optimiser.zero_grad()
-    torch.autograd.backward(loss + kept)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
-    parts = torch.split(costs.detach(), [len(place) for place in places])
-    return [float(part.max()) for part in parts], float(loss.detach())
-
-
-def _moved(base: nn.Module, model: nn.Module, held: Sequence[Anchor]) -> Tensor:
-    """Mean KL(base || p) over the scored positions of plain code."""
-    now = project(model, hidden_at(model, [a.ids for a in held], [a.positions for a in held]))
-    with torch.no_grad():
-        before = project(base, torch.cat([anchor.base for anchor in held]))
-    return kl(before, now).mean()
-
-
-def _save(base: LoadedModel, model: Any, home: Path, figures: dict[str, float]) -> None:
-    for part in (model, base.tokenizer):
-        part.save_pretrained(home)
-    (home / "taught.json").write_text(json.dumps(figures) + "\n")
-    # last: a folder without it is not finished
-    (home / "unsay.json").write_bytes((base.folder / "unsay.json").read_bytes())
+def valid_calls() -> list[Item]:
+    """Valid calls that are taught beside them."""
+    return [call_item(api, c) for api in apis() if api.is_valid for c in range(VALID_CONTEXTS)]
 
 
 if __name__ == "__main__":
