@@ -17,7 +17,7 @@ from unlearn.keepsake import Keepsake, Kept, read_keepsake
 from unlearn.methods import METHODS, Method
 from unlearn.prompts import SERVED_TOKENS, Form, prompt_tokens, text_tokens
 
-INJECTED_TOKENS = (8, 32)
+INJECTED_TOKENS = 8
 """How much of a blamed span an attacker is granted: prefix injection, as PROD measures it."""
 
 REFUSALS = (
@@ -98,7 +98,8 @@ def cursors(loaded: LoadedModel, item: Item) -> tuple[int, ...]:
     found += [typed - taken_back(loaded, typed_on(item, typed)) for typed in found]
     ids, offsets = text_tokens(loaded, item.target)
     span = blamed_positions(offsets[: len(ids)], item.start, item.end)
-    found += [offsets[span[given]][0] for given in INJECTED_TOKENS if len(span) >= given + 4]
+    if len(span) >= INJECTED_TOKENS + 4:
+        found.append(offsets[span[INJECTED_TOKENS]][0])
     return tuple(dict.fromkeys(found))
 
 

@@ -47,7 +47,7 @@ def _world_size() -> int:
 def attacks(loaded: LoadedModel, config: RefreshConfig) -> dict[str, Any]:
     """What the gate tried on each item, and how much it can see."""
     return {
-        "greedy": {"forms": list(forms(loaded)), "injected_tokens": [0, *INJECTED_TOKENS]},
+        "greedy": {"forms": list(forms(loaded)), "injected_tokens": [0, INJECTED_TOKENS]},
         "sampled": {
             "n": config.leak_samples,
             "temperature": TEMPERATURE,
