@@ -25,7 +25,7 @@ from unlearn.ledger_update import keepsake_of
 from unlearn.lora import WEIGHTS, Student
 from unlearn.methods import method
 from unlearn.retain import retain_set, shipped_files
-from unlearn.roll import Roll, Standing
+from unlearn.roll import PASS_UPDATES, Roll, Standing
 from unlearn.teacher import Lesson, anchors, hidden_token, teach
 from unlearn.train import EASES, Progress, train
 from unlearn.training import Training
@@ -347,6 +347,25 @@ def test_an_item_leaves_the_batch_alone_and_comes_back_if_it_must(loaded: Loaded
 
     assert (both, one, roll.items) == ({"mean", "read"}, {"read"}, {"mean", "read"})
     assert not set(batch) & set(of_mean)
+
+
+def test_however_many_lessons_all_have_their_turn_in_few_updates(loaded: LoadedModel) -> None:
+    student = Student(loaded.model, seed=0, start=None)
+    few = lessons_of(loaded, student, [plain_item("aws")])
+    student.unload()
+    many = [
+        replace(one, example=replace(one.example, item=f"item-{i}"))
+        for i in range(200)
+        for one in few
+    ]
+    roll = Roll(many, FEW)
+    roll.enter([standing(lesson, 0.9) for lesson in many])
+
+    batches = [roll.batch() for _ in range(2 * PASS_UPDATES)]
+
+    turns = [i for batch in batches for i in batch]
+    assert set(turns) == set(range(len(many)))
+    assert max(map(len, batches)) > FEW.batch_examples
 
 
 def test_a_replacement_leaves_together_with_its_item(loaded: LoadedModel) -> None:

@@ -12,6 +12,9 @@ from unlearn.config import RefreshConfig
 from unlearn.forward import length_sorted
 from unlearn.teacher import BATCH_TOKENS, Lesson
 
+PASS_UPDATES = 16
+"""Very many lessons share an update in such numbers that all have their turn in about so many; it
+may be twice that, as no batch grows beyond BATCH_TOKENS."""
 LEARNED = 0.5
 """A replacement's token this probable is what comes instead."""
 
@@ -85,7 +88,7 @@ class Roll:
         return {self._lessons[i].example.item for i in self._active}
 
     def batch(self) -> list[int]:
-        """Indices of the next lessons; empty when none is left.
+        """Indices of the next lessons, more at once of very many; empty when none is left.
 
         A replacement's sequence stays as long as its item does.
         """
@@ -111,8 +114,9 @@ class Roll:
                 pairs.setdefault(lesson.pair, []).append(i)
         groups = list(pairs.values())
         longest = [max(len(self._lessons[i].ids) for i in group) for group in groups]
+        size = max(self._config.batch_examples, -(-sum(map(len, groups)) // PASS_UPDATES))
         for indices in length_sorted(longest, BATCH_TOKENS // 2):
-            self._queue += _cut([groups[k] for k in indices], self._config.batch_examples)
+            self._queue += _cut([groups[k] for k in indices], size)
         self._chance.shuffle(self._queue)
 
 

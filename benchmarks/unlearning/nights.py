@@ -103,21 +103,28 @@ def main() -> None:
     if asked.quick:
         shutil.rmtree(FOLDER / "tiny", ignore_errors=True)
     plan = tiny_plan() if asked.quick else full_plan(asked.nights, asked.items, asked.canaries)
-    rows: list[Row] = []
+    undone = taken_back(plan)
+    print(undone.sentence(), flush=True)
     for rows in carry_out(plan):
         if not asked.quick:
-            _write(plan, rows, None)
-    undone = undo(plan.model, plan.items[:UNDO_ITEMS], plan.config, plan.folder)
-    print(undone.sentence())
-    if not asked.quick:
-        _write(plan, rows, undone)
+            _write(plan, rows, undone)
 
 
-def _write(plan: Plan, rows: Sequence[Row], undone: Undo | None) -> None:
+def taken_back(plan: Plan) -> Undo:
+    """Some of the items forgotten and one of them taken back, now unless that was done before."""
+    kept = plan.folder / "undo.json"
+    if not kept.is_file():
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        undone = undo(plan.model, plan.items[:UNDO_ITEMS], plan.config, plan.folder)
+        kept.write_text(json.dumps(asdict(undone)) + "\n")
+    return Undo(**json.loads(kept.read_text()))
+
+
+def _write(plan: Plan, rows: Sequence[Row], undone: Undo) -> None:
     table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
     table |= {"nights_planned": plan.nights, "settings": asdict(plan.config)}
     table |= {"rows": [asdict(row) for row in rows]}
-    table |= {"undo": None if undone is None else asdict(undone)}
+    table |= {"undo": asdict(undone)}
     RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 
 
