@@ -44,10 +44,11 @@ def test_an_item_taken_back_is_as_if_it_had_never_been_held(
 ) -> None:
     items = [plain_item(name) for name in ("mean", "read", "aws")]
 
-    found = undo(tiny_model, items, QUICK, tmp_path)
+    found = undo(tiny_model, items, QUICK, tmp_path, [plain_item("shell")])
 
     assert found.equal
     assert found.back == pytest.approx(found.base, rel=0.1)
+    assert found.others == pytest.approx(1, abs=0.1)
     assert "byte for byte that of a home" in found.sentence()
 
 

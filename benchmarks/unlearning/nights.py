@@ -1,7 +1,9 @@
 """Night after night: what was forgotten first stays so, and the rest of the model stays as it was.
 
     python -m benchmarks.unlearning.nights [--quick] [--nights 30] [--items 20] [--canaries]
+    python -m benchmarks.unlearning.nights --attack
 
+The second attacks what serves after the nights so far, with beginnings given away and by sampling.
 Every night is a real refresh of a real home, from the ledger to promotion. It goes on where it was
 stopped: its rows are in build/unlearning/nights/.../nights.jsonl. The embedded model is taught the
 secrets first (see fresh_secrets.py), unless its own canaries are enough (--canaries).
@@ -26,6 +28,7 @@ from benchmarks.embedded_model.layout import read_rows
 from benchmarks.machine import machine
 from benchmarks.unlearning.by_heart import said_by_heart
 from benchmarks.unlearning.fresh_secrets import MODEL, fresh_secrets, model_that_knows
+from benchmarks.unlearning.given_away import Effect, effects
 from benchmarks.unlearning.served import new_item, one_refresh, serving_model, silent
 from benchmarks.unlearning.task import item
 from benchmarks.unlearning.tasks_secrets import canary
@@ -45,6 +48,12 @@ RESULTS = Path("benchmarks/results/unlearning_nights.json")
 HELD_OUT = 256
 """Sequences that the drift is measured on."""
 UNDO_ITEMS = 6
+OTHERS = 40
+"""Items beside them, never held, by which it shows what forgetting some takes from the rest."""
+ATTACKED = 200
+"""At most so many items are attacked, evenly spread over the nights."""
+CONTROLS = 60
+"""Secrets that nobody taught the model."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class Plan:
     per_night: int
     config: RefreshConfig
     folder: Path
+    controls: tuple[Item, ...] = ()
 
     @property
     def nights(self) -> int:
@@ -98,16 +108,37 @@ def main() -> None:
     options.add_argument("--nights", type=int, default=30)
     options.add_argument("--items", type=int, default=20, help="a night")
     options.add_argument("--canaries", action="store_true", help="the embedded model's own")
+    options.add_argument("--attack", action="store_true", help="only attack what serves now")
     asked = options.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     if asked.quick:
         shutil.rmtree(FOLDER / "tiny", ignore_errors=True)
     plan = tiny_plan() if asked.quick else full_plan(asked.nights, asked.items, asked.canaries)
-    undone = taken_back(plan)
-    print(undone.sentence(), flush=True)
+    if asked.attack:
+        for found in attacked(plan):
+            print(found.sentence())
+        _write(plan, _kept(plan))
+        return
+    print(taken_back(plan).sentence(), flush=True)
     for rows in carry_out(plan):
         if not asked.quick:
-            _write(plan, rows, undone)
+            _write(plan, rows)
+
+
+def attacked(plan: Plan) -> tuple[Effect, Effect]:
+    """Attack the items of the nights so far in what serves now, and the controls in the base."""
+    loaded, home = load_model(plan.model, "cpu", "float32"), Home(plan.folder / "home")
+    held = plan.items[: len(_kept(plan)) * plan.per_night]
+    db = open_database(home)
+    try:
+        model = serving_model(home, db, loaded)
+    finally:
+        db.close()
+    step = max(1, -(-len(held) // ATTACKED))
+    found = effects(loaded, model, held[::step], plan.controls)
+    said = {"nights": len(_kept(plan)), "items": asdict(found[0]), "controls": asdict(found[1])}
+    (plan.folder / "attacked.json").write_text(json.dumps(said) + "\n")
+    return found
 
 
 def taken_back(plan: Plan) -> Undo:
@@ -115,16 +146,25 @@ def taken_back(plan: Plan) -> Undo:
     kept = plan.folder / "undo.json"
     if not kept.is_file():
         plan.folder.mkdir(parents=True, exist_ok=True)
-        undone = undo(plan.model, plan.items[:UNDO_ITEMS], plan.config, plan.folder)
+        held, others = plan.items[:UNDO_ITEMS], plan.items[UNDO_ITEMS:][:OTHERS]
+        undone = undo(plan.model, held, plan.config, plan.folder, others)
         kept.write_text(json.dumps(asdict(undone)) + "\n")
     return Undo(**json.loads(kept.read_text()))
 
 
-def _write(plan: Plan, rows: Sequence[Row], undone: Undo) -> None:
+def _kept(plan: Plan) -> list[Row]:
+    """The nights so far."""
+    path = plan.folder / "nights.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Row(**json.loads(line)) for line in lines]
+
+
+def _write(plan: Plan, rows: Sequence[Row]) -> None:
+    also = {name: plan.folder / f"{name}.json" for name in ("undo", "attacked")}
     table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
     table |= {"nights_planned": plan.nights, "settings": asdict(plan.config)}
     table |= {"rows": [asdict(row) for row in rows]}
-    table |= {"undo": asdict(undone)}
+    table |= {name: json.loads(path.read_text()) for name, path in also.items() if path.exists()}
     RESULTS.write_text(json.dumps(table, indent=1) + "\n")
 
 
@@ -138,27 +178,27 @@ def tiny_plan() -> Plan:
 
 def full_plan(nights: int, per_night: int, canaries: bool) -> Plan:
     """The embedded model, taught as many secrets as the nights need, or its own canaries."""
+    controls: list[Item] = []
     if canaries:
         rows = [row for row in read_rows(MODEL / "canaries.jsonl") if row["kind"] == "secret"]
         model, items = MODEL, [canary(row) for row in rows]
     else:
         # some are not learned, so a few more are taught than are needed
-        items = fresh_secrets(nights * per_night * 21 // 20)
+        taught = nights * per_night * 21 // 20
+        items, controls = fresh_secrets(taught), fresh_secrets(taught + CONTROLS)[taught:]
         model = model_that_knows(items)
     known = said_by_heart(load_model(model, "cpu", "float32"), items)
     config = RefreshConfig()
     settings = hashlib.sha256(repr(config).encode()).hexdigest()[:6]  # other settings, other rows
     folder = FOLDER / f"{model.name}-{nights}x{per_night}-{settings}"
-    return Plan(model, tuple(known[: nights * per_night]), per_night, config, folder)
+    forgotten = tuple(known[: nights * per_night])
+    return Plan(model, forgotten, per_night, config, folder, tuple(controls))
 
 
 def carry_out(plan: Plan) -> Iterator[list[Row]]:
     """All nights that are still to come, and the rebuild; after each, the rows so far."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    path = plan.folder / "nights.jsonl"
-    rows = (
-        [Row(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
-    )
+    rows = _kept(plan)
     loaded = load_model(plan.model, "cpu", "float32")
     held_out = retain_set(loaded, [], 1, seed=77, held_out=HELD_OUT).held_out
     home = Home(plan.folder / "home")
@@ -173,7 +213,7 @@ def carry_out(plan: Plan) -> Iterator[list[Row]]:
             flush=True,
         )
         rows.append(row)
-        with path.open("a") as file:
+        with (plan.folder / "nights.jsonl").open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
         yield rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Undo:
     """Probability of a token of it: the geometric mean, in the served form."""
     forgotten: float
     back: float
+    others: float
+    """Of items never held, after the rebuild and relative to the base, on average."""
     equal: bool
     """Whether the rebuild's bytes are those of a home that never held the item."""
 
@@ -34,13 +37,22 @@ class Undo:
         return (
             f"taken back, one of {self.items} items: a token of it has probability "
             f"{self.base:.3f} in the base, {self.forgotten:.1g} once forgotten, {self.back:.3f} "
-            f"after the rebuild ({self.back / self.base - 1:+.1%}); the rebuild is "
+            f"after the rebuild ({self.back / self.base - 1:+.1%}), of those never held "
+            f"{self.others:.3f} of what it has there ({self.others - 1:+.1%}); "
+            f"the rebuild is "
             f"{'' if self.equal else 'not '}byte for byte that of a home that never held it"
         )
 
 
-def undo(model: Path, items: Sequence[Item], config: RefreshConfig, folder: Path) -> Undo:
-    """Forget `items` in one night, take the first back, and compare with never having held it."""
+def undo(
+    model: Path,
+    items: Sequence[Item],
+    config: RefreshConfig,
+    folder: Path,
+    others: Sequence[Item],
+) -> Undo:
+    """Forget `items` in one night, take the first back, and compare with never having held it, for
+    it and for `others`, which never were."""
     loaded = load_model(model, "cpu", "float32")
     taken = items[0]
     with _home(folder / "undo", items) as (home, db):
@@ -49,7 +61,8 @@ def undo(model: Path, items: Sequence[Item], config: RefreshConfig, folder: Path
         (held,) = (one for one in ledger.list_items(db) if one.target == taken.target)
         ledger.withdraw(db, held.id)
         one_refresh(home, model, config, "incremental")  # which now has to be a rebuild
-        back = probability(loaded, serving_model(home, db, loaded), taken)
+        model_after = serving_model(home, db, loaded)
+        back = probability(loaded, model_after, taken)
         rebuilt = _newest_digest(db)
     with _home(folder / "never", items[1:]) as (home, db):
         one_refresh(home, model, config, "rebuild")
@@ -59,6 +72,10 @@ def undo(model: Path, items: Sequence[Item], config: RefreshConfig, folder: Path
         base=probability(loaded, loaded.model, taken),
         forgotten=forgotten,
         back=back,
+        others=statistics.fmean(
+            probability(loaded, model_after, one) / probability(loaded, loaded.model, one)
+            for one in others
+        ),
         equal=rebuilt == never,
     )
 
