@@ -23,7 +23,6 @@ from unlearn.infilling import CASES, Filled, function_cuts
 from unlearn.integrity import end_fresh, flaw, start_fresh
 from unlearn.items import examples
 from unlearn.lora import WEIGHTS, Student
-from unlearn.preparation import HELD_OUT
 from unlearn.probes import Forced
 from unlearn.reach import said_by_chance
 from unlearn.retain import retain_set
@@ -33,7 +32,7 @@ from unlearn.train import train
 from unlearn.utility import drift
 from unlearn.verdict import SECRET_CHANCE, ItemVerdict, Row, Verdict
 
-CONFIG = RefreshConfig(leak_samples=2, retain_size=16)
+CONFIG = RefreshConfig(leak_samples=2, retain_size=16, held_out=128)
 FORGOTTEN = ("checksum", "shell", "aws")
 
 
@@ -57,7 +56,7 @@ def scene(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     loaded = load_tiny(tiny_model)
     items = [plain_item(name) for name in FORGOTTEN]
     student = Student(loaded.model, seed=0, start=None)
-    keep = retain_set(loaded, [], CONFIG.retain_size, 0, held_out=HELD_OUT * CONFIG.retain_size)
+    keep = retain_set(loaded, [], CONFIG.retain_size, 0, held_out=CONFIG.held_out)
     with student.as_base() as base:
         lessons = teach(base, examples(loaded, items, 512), CONFIG, lambda token: False)
         held = anchors(base, keep.train, 0)

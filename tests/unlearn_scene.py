@@ -32,6 +32,7 @@ REPLACEMENTS = {"thread": "threading.current_thread().name"}
 QUICK = RefreshConfig(
     max_updates=2,
     retain_size=4,
+    held_out=32,
     retain_examples=2,
     leak_samples=0,
     forgotten_share=0.0,

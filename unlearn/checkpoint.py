@@ -17,7 +17,13 @@ from unlearn.config import RefreshConfig
 from unlearn.lora import Student
 from unlearn.teacher import Anchor, Lesson
 
-NOT_OF_THE_TRAINING = {"max_seconds", "leak_samples", "sampled_items", "checkpoint_seconds"}
+NOT_OF_THE_TRAINING = {
+    "max_seconds",
+    "held_out",
+    "leak_samples",
+    "sampled_items",
+    "checkpoint_seconds",
+}
 """Settings with which the same training may go on."""
 
 pickled: Any = torch  # its load and save do not state their types

@@ -59,8 +59,11 @@ class RefreshConfig:
     """Sequences of items in one update."""
     retain_examples: int = 6
     """Sequences of the retain set in one update."""
-    retain_size: int = 64
-    """Sequences in the retain set; as many again are held out for the gate."""
+    retain_size: int = 256
+    """Sequences in the retain set. An adapter that goes on night after night learns few by heart:
+    with 64 it was twice as far from the base on unseen code as on them."""
+    held_out: int = 512
+    """Sequences for the gate, which looks at an eighth, then at more while that cannot tell."""
     rehearsal: int = 64
     """How many forgotten items that are not secrets are trained along; secrets all are."""
     context_tokens: int = 512
@@ -95,6 +98,7 @@ class RefreshConfig:
             "batch_examples",
             "retain_examples",
             "retain_size",
+            "held_out",
             "few_items",
         ):
             _demand(getattr(self, name) >= 1, f"{name} must be at least 1")

@@ -20,9 +20,6 @@ from unlearn.retain import RetainSet, retain_set
 from unlearn.teacher import Lesson, teach
 from unlearn.train import Progress
 
-HELD_OUT = 8
-"""The gate may look at so many times the sequences that training holds to the base."""
-
 
 @dataclass(frozen=True)
 class Work:
@@ -57,8 +54,9 @@ def taught(
 
     Raises ParentMissing where the adapter to go on from cannot be read.
     """
-    size = config.retain_size
-    keep = retain_set(loaded, work.accepted, size, config.seed, held_out=HELD_OUT * size)
+    keep = retain_set(
+        loaded, work.accepted, config.retain_size, config.seed, held_out=config.held_out
+    )
     sequences = examples(loaded, work.items, config.context_tokens, method(config.method))
     try:
         student = Student(loaded.model, seed=config.seed, start=work.start)

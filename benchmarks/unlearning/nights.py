@@ -172,7 +172,9 @@ def tiny_plan() -> Plan:
     """The tests' model, which knows ten files."""
     names = ("aws", "github", "password", "checksum", "shell", "load")
     items = tuple(item(name, "secret", *FILES[name]) for name in names)
-    config = RefreshConfig(learning_rate=2e-3, max_updates=64, retain_size=16, leak_samples=2)
+    config = RefreshConfig(
+        learning_rate=2e-3, max_updates=64, retain_size=16, held_out=128, leak_samples=2
+    )
     return Plan(build_tiny_model(Path("build")), items, 2, config, FOLDER / "tiny")
 
 

@@ -32,7 +32,6 @@ from benchmarks.unlearning.scene import (
 )
 from unlearn.config import RefreshConfig
 from unlearn.gate import Trial, judge
-from unlearn.preparation import HELD_OUT
 from unlearn.verdict import Verdict
 
 FOLDER = Path("build/unlearning/planted")
@@ -42,7 +41,7 @@ COUNT = 100
 """Judgements: of sound and of bad ones in turn."""
 GOOD = 5
 """Sound adapters, each of other items and another seed."""
-CONFIG = RefreshConfig(max_updates=64, retain_size=32, sampled_items=2)
+CONFIG = RefreshConfig(max_updates=64, retain_size=32, held_out=256, sampled_items=2)
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def verdict_on(scene: Scene, planted: Planted, config: RefreshConfig) -> Verdict
         items=items,
         new=frozenset(item.id for item in items if item.id not in planted.old),
         lessons=planted.lessons,
-        held_out=scene.held_out(config.seed, HELD_OUT * config.retain_size),
+        held_out=scene.held_out(config.seed, config.held_out),
         fingerprint=lambda text: "",
     )
     return judge(planted.folder, planted.name, trial, config)
