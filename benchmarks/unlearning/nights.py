@@ -115,6 +115,8 @@ def main() -> None:
         shutil.rmtree(FOLDER / "tiny", ignore_errors=True)
     plan = tiny_plan() if asked.quick else full_plan(asked.nights, asked.items, asked.canaries)
     if asked.attack:
+        if not _kept(plan):
+            options.error("there are no nights to attack yet: run some without --attack")
         for found in attacked(plan):
             print(found.sentence())
         _write(plan, _kept(plan))
