@@ -39,9 +39,8 @@ def effects(
 ) -> tuple[Effect, Effect]:
     """Of `items` under `model`, and of `controls`, which `loaded` never learned, under itself: even
     where nothing is known, the rest of a text is likelier to be hit than all of it."""
-    unknown, heard = (
-        ask(m, loaded, some) for m, some in ((loaded.model, controls), (model, items))
-    )
+    unknown = ask(loaded.model, loaded, controls, from_inside=False)
+    heard = ask(model, loaded, items, from_inside=False)
     unrelated = statistics.fmean(1 - _similarity(one) for one in unknown)
     return (
         _effect(heard, attack(model, loaded, heard, {}, unrelated, seed=0), unrelated),
