@@ -10,6 +10,7 @@ from unlearn_scene import QUICK, load_tiny, plain_item
 
 from benchmarks.unlearning.bad_adapters import plan
 from benchmarks.unlearning.fresh_secrets import fresh_secrets
+from benchmarks.unlearning.given_away import effects
 from benchmarks.unlearning.nights import Plan, carry_out
 from benchmarks.unlearning.served import probability, silent
 from benchmarks.unlearning.undo import undo
@@ -37,6 +38,19 @@ def test_the_tiny_model_says_its_files_and_nothing_else(tiny_model: Path) -> Non
 
     assert silent(loaded, loaded.model, [*items, unknown]) == [False, False, True]
     assert probability(loaded, loaded.model, items[0]) > 0.9
+
+
+def test_what_a_model_knows_is_told_from_what_it_does_not_when_attacked(tiny_model: Path) -> None:
+    loaded = load_tiny(tiny_model)
+    known = [plain_item(name) for name in ("aws", "github", "shell")]
+
+    found, unknown = effects(loaded, loaded.model, known, fresh_secrets(6))
+
+    assert (found.items, found.leak16) == (3, 1.0)
+    assert (unknown.items, unknown.leak16) == (6, 0.0)
+    assert found.quality < 0.2 < unknown.quality
+    assert found.effect == pytest.approx(0.0, abs=0.1)
+    assert unknown.error > 0
 
 
 def test_an_item_taken_back_is_as_if_it_had_never_been_held(
