@@ -148,7 +148,8 @@ def taken_back(plan: Plan) -> Undo:
     kept = plan.folder / "undo.json"
     if not kept.is_file():
         plan.folder.mkdir(parents=True, exist_ok=True)
-        held, others = plan.items[:UNDO_ITEMS], plan.items[UNDO_ITEMS:][:OTHERS]
+        count = min(UNDO_ITEMS, len(plan.items) // 2)
+        held, others = plan.items[:count], plan.items[count:][:OTHERS]
         undone = undo(plan.model, held, plan.config, plan.folder, others)
         kept.write_text(json.dumps(asdict(undone)) + "\n")
     return Undo(**json.loads(kept.read_text()))
