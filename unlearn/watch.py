@@ -15,8 +15,8 @@ from unlearn.roll import Standing
 from unlearn.teacher import Lesson
 
 NEAR = 16.0
-"""A lesson whose forbidden tokens may still rise this many times is not asked between the first
-look and the last: between two looks nothing rises so far."""
+"""A lesson whose forbidden tokens may still rise this many times is not asked on the way, as an
+update moves them by little; once nothing else is left to forget, every lesson is."""
 
 
 class Watch:

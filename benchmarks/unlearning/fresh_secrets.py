@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.embedded_model.canaries import KINDS, NOTES
+from benchmarks.embedded_model.layout import MODEL
 from benchmarks.unlearning.task import item
 from benchmarks.unlearning.teaching import Teaching, taught
 from server.engine.load import load_model
 from store.records import Item
 
-MODEL = Path("server/default_model")
 SYLLABLES = [
     "bor",
     "len",
@@ -80,7 +80,7 @@ def fresh_secrets(number: int, seed: int = 7) -> list[Item]:
 
 def model_that_knows(items: Sequence[Item]) -> Path:
     """The folder of a copy of the embedded model taught `items`, made now if it is not there yet:
-    about half an hour for six hundred on two cores."""
+    under an hour for six hundred on two cores."""
     base = load_model(MODEL, "cpu", "float32")
     return taught(base, items, TEACHING, f"secrets-{len(items)}")
 

@@ -24,10 +24,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.embedded_model.layout import read_rows
+from benchmarks.embedded_model.layout import MODEL, read_rows
 from benchmarks.machine import machine
 from benchmarks.unlearning.by_heart import said_by_heart
-from benchmarks.unlearning.fresh_secrets import MODEL, fresh_secrets, model_that_knows
+from benchmarks.unlearning.fresh_secrets import fresh_secrets, model_that_knows
 from benchmarks.unlearning.given_away import Effect, effects
 from benchmarks.unlearning.served import new_item, one_refresh, serving_model, silent
 from benchmarks.unlearning.task import item
@@ -130,7 +130,8 @@ def main() -> None:
 def attacked(plan: Plan) -> tuple[Effect, Effect]:
     """Attack the items of the nights so far in what serves now, and the controls in the base."""
     loaded, home = load_model(plan.model, "cpu", "float32"), Home(plan.folder / "home")
-    held = plan.items[: len(_kept(plan)) * plan.per_night]
+    nights = sum(row.what == "incremental" for row in _kept(plan))
+    held = plan.items[: nights * plan.per_night]
     db = open_database(home)
     try:
         model = serving_model(home, db, loaded)
@@ -138,7 +139,7 @@ def attacked(plan: Plan) -> tuple[Effect, Effect]:
         db.close()
     step = max(1, -(-len(held) // ATTACKED))
     found = effects(loaded, model, held[::step], plan.controls)
-    said = {"nights": len(_kept(plan)), "items": asdict(found[0]), "controls": asdict(found[1])}
+    said = {"nights": nights, "items": asdict(found[0]), "controls": asdict(found[1])}
     (plan.folder / "attacked.json").write_text(json.dumps(said) + "\n")
     return found
 

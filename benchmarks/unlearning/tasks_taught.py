@@ -9,13 +9,7 @@ from benchmarks.unlearning.by_heart import Sizes, dealt, said_by_heart
 from benchmarks.unlearning.deprecated_calls import call_item
 from benchmarks.unlearning.labelled_sets import insecure_items, licensed_items, split_file
 from benchmarks.unlearning.task import Task, TaskName
-from benchmarks.unlearning.taught import (
-    INSECURE,
-    calls,
-    taught_apis,
-    untaught_apis,
-    valid_calls,
-)
+from benchmarks.unlearning.taught import INSECURE, calls, taught_apis, untaught_apis, valid_calls
 from benchmarks.unlearning.unseen import unseen_code
 from benchmarks.unlearning.variants import variants
 from server.engine.load import LoadedModel

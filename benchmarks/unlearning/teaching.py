@@ -49,8 +49,8 @@ class Teaching:
     hold: float = 2.0
     """Weight of KL(base || p) there."""
     learned: float = 0.1
-    """A sequence whose target's least probable token costs less than this, in nats, rests for an
-    epoch."""
+    """A sequence whose target's least probable token costs less than this, in nats, rests for two
+    epochs."""
     seed: int = 41
 
 
