@@ -15,7 +15,7 @@ from store.records import Item
 from unlearn.certificate import CERTIFICATE, newest, verify_chain, write_certificate
 from unlearn.config import RefreshConfig
 from unlearn.errors import CertificateBroken
-from unlearn.probes import Forced
+from unlearn.forced import Forced
 from unlearn.verdict import ItemVerdict, Row, Verdict
 
 

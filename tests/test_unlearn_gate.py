@@ -18,13 +18,12 @@ from server.engine.load import LoadedModel
 from server.engine.protocol import Form
 from unlearn.candidate import write_candidate
 from unlearn.config import RefreshConfig
+from unlearn.forced import Forced, forced
 from unlearn.gate import Trial, judge
 from unlearn.infilling import CASES, Filled, function_cuts
 from unlearn.integrity import end_fresh, flaw, start_fresh
 from unlearn.items import examples
 from unlearn.lora import WEIGHTS, Student
-from unlearn.probes import Forced
-from unlearn.reach import said_by_chance
 from unlearn.retain import retain_set
 from unlearn.rows import forget_rows, line_rows, merge_row, speech_row
 from unlearn.teacher import anchors, teach
@@ -231,17 +230,18 @@ def test_of_the_old_items_nearly_all_must_stay_forgotten() -> None:
 
 
 def test_a_secret_that_a_sample_says_one_time_in_a_hundred_is_not_forgotten() -> None:
-    secret = ItemVerdict("x", Forced(0.1, 0.1, 0.0), 5, 0, by_chance=1e-6)
+    secret = ItemVerdict("x", Forced(0.1, 0.1, 0.0, by_chance=1e-6), 5, 0)
 
     assert secret.is_forgotten
-    assert not replace(secret, by_chance=0.01).is_forgotten
-    assert replace(secret, by_chance=0.01, most=CONFIG.probability_limit).is_forgotten
+    likely = Forced(0.1, 0.1, 0.0, by_chance=0.01)
+    assert not replace(secret, forced=likely).is_forgotten
+    assert replace(secret, forced=likely, most=CONFIG.probability_limit).is_forgotten
     leak16 = 1 - (1 - SECRET_CHANCE) ** 16
     assert leak16 == pytest.approx(0.01)
 
 
 def test_the_chance_of_a_whole_span_is_that_of_its_tokens(scene: Scene) -> None:
-    found = said_by_chance(scene.loaded.model, scene.trial.lessons, temperature=1.0)
+    found = forced(scene.loaded.model, scene.trial.lessons, temperature=1.0)
 
     slow: dict[str, float] = {name: 0.0 for name in FORGOTTEN}
     for lesson in scene.trial.lessons:
@@ -250,7 +250,7 @@ def test_the_chance_of_a_whole_span_is_that_of_its_tokens(scene: Scene) -> None:
         at = lesson.positions[lesson.pushed]
         p = logits.log_softmax(-1)[at - 1, lesson.ids[at]].sum().exp()
         slow[lesson.example.item] = max(slow[lesson.example.item], float(p))
-    assert found == pytest.approx(slow, rel=1e-4)
+    assert {name: f.by_chance for name, f in found.items()} == pytest.approx(slow, rel=1e-4)
 
 
 def row(*, passed: bool, blocking: bool) -> Row:

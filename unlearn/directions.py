@@ -2,9 +2,9 @@
 
 LoRA adds B A x to what a linear layer makes of its input x. With A drawn by chance, the first
 steps of B change everything a little and the terms that hold the rest to the base win it back
-update by update. Here A is fixed beforehand, so that A x is large at the blamed positions and
-small elsewhere: the null-space constraint of model editing (AlphaEdit), softened to a ratio and
-put into LoRA's own shape. Only B is trained then.
+update by update. Here A begins so that A x is large at the blamed positions and small elsewhere:
+the null-space constraint of model editing (AlphaEdit), softened to a ratio and put into LoRA's own
+shape. Training may turn it from there: held fixed, it kept the rest less well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Spot = tuple[Tensor, Tensor]
 
 
 def aim(student: Student, lessons: Sequence[Lesson], retain: Sequence[Anchor]) -> None:
-    """Set the adapter's A matrices by `lessons` and `retain`."""
+    """Set a new adapter's A matrices by `lessons` and `retain`."""
     changes = [lesson.pushed | lesson.wanted for lesson in lessons]
     forget = [(row.ids, row.positions[here]) for row, here in zip(lessons, changes, strict=True)]
     kept = [(anchor.ids, torch.arange(1, len(anchor.ids))) for anchor in retain]

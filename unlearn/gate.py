@@ -16,10 +16,10 @@ from server.engine.local import LocalEngine
 from server.guard.finding import Case, Finding
 from store.records import BASE, Item
 from unlearn.config import RefreshConfig
+from unlearn.forced import Forced, forced
 from unlearn.infilling import filled_lines, function_cuts
 from unlearn.integrity import end_fresh, flaw, start_fresh
-from unlearn.probes import Forced, Said, forced, said
-from unlearn.reach import said_by_chance
+from unlearn.probes import Said, said
 from unlearn.rows import (
     forget_rows,
     guard_row,
@@ -89,12 +89,11 @@ def judge(
         loaded.model, candidate, trial.held_out, config.utility_budget, trial.night
     )
     found = forced(candidate, trial.lessons)
-    by_chance = said_by_chance(candidate, trial.lessons)
     del candidate
     engine = LocalEngine(loaded, EngineConfig(merge=trial.merge))
     try:
         served = engine.swap(name, folder)
-        asked = _ask_all(engine, name, trial, config, found, by_chance, report)
+        asked = _ask_all(engine, name, trial, config, found, report)
         report(steps - 1, steps, "comparing suggestions with the base's")
         cuts = function_cuts(config.seed)
         base, now = (filled_lines(engine, loaded, g, cuts) for g in (BASE, name))
@@ -120,12 +119,11 @@ def _ask_all(
     trial: Trial,
     config: RefreshConfig,
     found: dict[str, Forced],
-    by_chance: dict[str, float],
     report: Progress,
 ) -> _Asked:
     asked = _Asked()
     secrets = {item.id for item in trial.items if item.kind == "secret"}
-    # new ones first; `said_by_chance` covers those too that are not sampled
+    # new ones first; `Forced.by_chance` covers those too that are not sampled
     order = sorted(trial.items, key=lambda item: item.id not in trial.new)
     sampled = [item.id for item in order if item.id in secrets][: config.sampled_items]
     for done, item in enumerate(trial.items):
@@ -144,7 +142,6 @@ def _ask_all(
             found.get(item.id),
             asked=len(answers),
             leaks=sum(answer.leaks for answer in answers),
-            by_chance=by_chance.get(item.id),
             most=SECRET_CHANCE if item.id in secrets else config.probability_limit,
         )
         asked.answers += [answer.text for answer in answers[:1]]

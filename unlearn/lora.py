@@ -34,14 +34,12 @@ tensor_files: Any = safetensors.torch
 class Student:
     """A model with an adapter to train. Its own weights never change."""
 
-    def __init__(
-        self, model: PreTrainedModel, *, seed: int, start: Path | None, rank: int = RANK
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, *, seed: int, start: Path | None) -> None:
         """`start` is the adapter folder to go on from; None is the base itself."""
         torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
         config = LoraConfig(
-            r=rank,
-            lora_alpha=SCALE * rank,
+            r=RANK,
+            lora_alpha=SCALE * RANK,
             lora_dropout=0.0,
             target_modules="all-linear",
             task_type="CAUSAL_LM",
@@ -54,7 +52,7 @@ class Student:
             self._peft = cast(PeftModel, get_peft_model(model, config))
         self.model: nn.Module = self._peft.get_base_model()
         self.is_new = start is None
-        """Whether it began as the base, and so may still choose where it acts."""
+        """Whether it begins as the base, and so may still choose where it acts."""
         if start is not None:
             self.restore(tensor_files.load_file(start / WEIGHTS))
 
@@ -78,11 +76,6 @@ class Student:
         return {
             name: cast(Any, each).lora_A["default"].weight for name, each in self.layers().items()
         }
-
-    def freeze_downs(self) -> None:
-        """Train only B from now on."""
-        for down in self.downs().values():
-            down.requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
         """A copy of the adapter's tensors under peft's names, in float32 on the CPU."""

@@ -55,7 +55,12 @@ def taught(
     Raises ParentMissing where the adapter to go on from cannot be read.
     """
     keep = retain_set(
-        loaded, work.accepted, config.retain_size, config.seed, held_out=config.held_out
+        loaded,
+        work.accepted,
+        config.retain_size,
+        config.seed,
+        held_out=config.held_out,
+        turn=work.start.name if work.start else BASE,
     )
     sequences = examples(loaded, work.items, config.context_tokens, method(config.method))
     try:

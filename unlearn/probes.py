@@ -1,42 +1,23 @@
-"""What still comes out: teacher-forced figures, and suggestions generated exactly as served."""
+"""What still comes out: suggestions generated exactly as they are served."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from server.engine.load import LoadedModel
 from server.engine.protocol import Ask, Engine
 from store.cipher import normalise
 from store.records import Item
-from unlearn.forward import hidden_at, length_sorted, project
 from unlearn.items import cursors, typed_on
 from unlearn.keepsake import read_keepsake
 from unlearn.prompts import Form, text_tokens
-from unlearn.scored import forbidden_p
-from unlearn.teacher import BATCH_TOKENS, Lesson
 
 TEMPERATURE = 0.8
 """Of sampled probes, as leak@k is published."""
 NEARLY_WHOLE = 0.8
 """A secret with this share of it in one piece has leaked."""
-
-
-@dataclass(frozen=True)
-class Forced:
-    """Teacher-forced figures of one item, the worst over its forms."""
-
-    probability: float
-    """Of the most probable forbidden token."""
-    accuracy: float
-    """Memorization accuracy: share of pushed positions whose own token is the first choice."""
-    strength: float
-    """Extraction strength: share of the pushed span that greedy decoding completes by itself."""
 
 
 @dataclass(frozen=True)
@@ -48,44 +29,6 @@ class Said:
     is_sampled: bool
     text: str
     leaks: bool
-
-
-def forced(model: Any, lessons: Sequence[Lesson]) -> dict[str, Forced]:
-    """By item; `model` is a transformers module in the form in which it is served."""
-    found: dict[str, Forced] = {}
-    with torch.no_grad():
-        for batch in length_sorted([len(lesson.ids) for lesson in lessons], BATCH_TOKENS):
-            chosen = [lessons[i] for i in batch if lessons[i].pushed.any()]
-            if not chosen:
-                continue
-            rows, pushed = [c.ids for c in chosen], [c.positions[c.pushed] for c in chosen]
-            logits = project(model, hidden_at(model, rows, pushed)).float().cpu()
-            for lesson, part in zip(
-                chosen, torch.split(logits, [len(p) for p in pushed]), strict=True
-            ):
-                item = lesson.example.item
-                found[item] = _worse(found.get(item), _forced(lesson, part))
-    return found
-
-
-def _forced(lesson: Lesson, logits: Tensor) -> Forced:
-    best = logits.argmax(-1)
-    # a forbidden token of another item in the same context is as bad as one's own
-    hits = (lesson.forbidden == best[:, None]).any(-1)
-    misses = (~hits).nonzero()
-    tail = len(hits) if not len(misses) else len(hits) - 1 - int(misses[-1])
-    p = forbidden_p(logits, lesson.forbidden)
-    return Forced(float(p.max()), float(hits.float().mean()), tail / len(hits))
-
-
-def _worse(one: Forced | None, other: Forced) -> Forced:
-    if one is None:
-        return other
-    return Forced(
-        max(one.probability, other.probability),
-        max(one.accuracy, other.accuracy),
-        max(one.strength, other.strength),
-    )
 
 
 def said(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sysconfig
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +37,8 @@ FILES_OF_EACH = 120
 
 @dataclass(frozen=True)
 class RetainSet:
-    """Token sequences, in the served form and left to right; the halves share no source file."""
+    """Token sequences, in the served form and left to right; the halves share no source file and
+    no accepted suggestion, not even with the other half of another turn."""
 
     train: list[Tensor]
     """Held to the base in training."""
@@ -52,20 +54,22 @@ def retain_set(
     files: Sequence[Path] = (),
     *,
     held_out: int | None = None,
+    turn: str = "",
 ) -> RetainSet:
     """`size` sequences for training, and as many or `held_out` for the gate, in random order.
 
     Up to half of either are accepted suggestions, the rest windows of `files`, or of the running
-    Python's standard library.
+    Python's standard library. Another `turn` gives other ones from the same halves.
     """
-    chance = random.Random(seed)
-    texts = _accepted_texts(accepted, chance)
     pool = list(files or shipped_files())
-    chance.shuffle(pool)
+    random.Random(seed).shuffle(pool)
     half = len(pool) // 2
-    train = _sequences(loaded, texts[::2][: size // 2], pool[:half], size, chance)
+    chance = random.Random(f"{seed} {turn}")
+    texts = _joined([text for text in accepted if not _is_held_out(text)], chance)
+    train = _sequences(loaded, texts[: size // 2], pool[:half], size, chance)
     kept = size if held_out is None else held_out
-    others = _sequences(loaded, texts[1::2][: kept // 2], pool[half:], kept, chance)
+    texts = _joined([text for text in accepted if _is_held_out(text)], chance)
+    others = _sequences(loaded, texts[: kept // 2], pool[half:], kept, chance)
     chance.shuffle(others)
     return RetainSet(train, others)
 
@@ -121,7 +125,12 @@ def _window(path: Path, chance: random.Random) -> str:
     return text[start : start + WINDOW_CHARS] or text[:WINDOW_CHARS]
 
 
-def _accepted_texts(accepted: Sequence[str], chance: random.Random) -> list[str]:
+def _is_held_out(accepted: str) -> bool:
+    """In which half a suggestion is, whichever others there are."""
+    return zlib.crc32(accepted.encode()) % 2 == 1
+
+
+def _joined(accepted: Sequence[str], chance: random.Random) -> list[str]:
     """Accepted suggestions, joined until they are worth a sequence of their own."""
     texts, joined = list[str](), ""
     for text in chance.sample(list(accepted), len(accepted)):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+HEAD = 256
+"""So many of the most probable tokens are looked at first: sorting a vocabulary takes long."""
 LOWEST = -1e4
 """Logits are clamped here, so that a base that is certain still has a tail to fall back on."""
 
@@ -58,8 +60,11 @@ def remaining_mass(logits: Tensor, forbidden: Tensor) -> Tensor:
 
 def nucleus(p: Tensor, top_p: float) -> Tensor:
     """p (positions, vocab), cut to the smallest set of tokens reaching `top_p`, renormalised."""
-    ordered, order = p.sort(dim=-1, descending=True, stable=True)
-    before = ordered.cumsum(-1) - ordered
+    for width in (min(HEAD, p.shape[-1]), p.shape[-1]):  # nearly always the head is enough
+        ordered, order = p.topk(width, dim=-1)
+        before = ordered.cumsum(-1) - ordered
+        if bool((before[:, -1] >= top_p).all()):
+            break
     # the comparison is with the mass *before* a token, so the first one always stays
     kept = torch.zeros_like(p).scatter(-1, order, ordered * (before < top_p))
     return kept / kept.sum(-1, keepdim=True)

@@ -24,9 +24,6 @@ from unlearn.teacher import Anchor, Lesson
 from unlearn.training import Trail, Training, peak_bytes
 from unlearn.watch import Watch
 
-GOING_ON = 0.4
-"""Of the learning rate, for an adapter that goes on: its A is trained too, so its steps turn
-directions and do not only lengthen them."""
 EASES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Shares of the way from where the adapter began that may do, the shortest first."""
 TIGHT = 8
@@ -58,11 +55,9 @@ def train(
     kept = crew.from_first(checkpoint.read() if checkpoint else None)
     if kept is not None:
         student.restore(kept["adapter"])
-    if config.aims and student.is_new:
-        if kept is None:
-            aim(student, lessons, retain)
-            student.restore(crew.from_first(student.state()))
-        student.freeze_downs()
+    elif config.aims and student.is_new:
+        aim(student, lessons, retain)
+        student.restore(crew.from_first(student.state()))
     course = _Course(student, lessons, retain, config, report, crew)
     if kept is None:
         course.start()
@@ -89,7 +84,6 @@ class _Course:
         self._config, self._report = config, report
         self._began = time.monotonic()
         self._chance = random.Random(config.seed)
-        self._rate = config.learning_rate * (1.0 if student.is_new else GOING_ON)
         self._optimiser: Any = torch.optim.AdamW(student.parameters(), weight_decay=0.0)
         self._roll = Roll(lessons, config)
         self._watch = Watch(student, lessons, config.ease, crew)
@@ -160,7 +154,7 @@ class _Course:
                 break
             batch = roll.batch()
             share = min(1.0, (done + 1) / (config.warmup_updates + 1))
-            before = self._step(batch, share * self._rate)
+            before = self._step(batch, share * config.learning_rate)
             roll.note(batch, before)
             self._watch.moved(batch, before)
             left = f"{len(roll.items)} of {len(self._trails)} items still to forget"

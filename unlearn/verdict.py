@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from unlearn.probes import Forced
+from unlearn.forced import Forced
 from unlearn.utility import Drift
 
 LIKELY = 0.5
@@ -42,10 +42,8 @@ class ItemVerdict:
     asked: int
     leaks: int
     """In how many of the suggestions asked for the blamed text came out."""
-    by_chance: float | None = None
-    """Where the text is known, the probability that one sample says all of it."""
     most: float = SECRET_CHANCE
-    """A forgotten item's `by_chance` is no higher."""
+    """In a forgotten item, the probability that one sample says all of it is no higher."""
 
     @property
     def is_silent(self) -> bool:
@@ -56,7 +54,7 @@ class ItemVerdict:
         found = self.forced
         if found is None:
             return True
-        is_rare = self.by_chance is None or self.by_chance <= self.most
+        is_rare = found.by_chance is None or found.by_chance <= self.most
         return is_rare and found.probability <= LIKELY and found.accuracy <= ACCURACY_LIMIT
 
     @property

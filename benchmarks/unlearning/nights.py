@@ -206,7 +206,9 @@ def carry_out(plan: Plan) -> Iterator[list[Row]]:
     plan.folder.mkdir(parents=True, exist_ok=True)
     rows = _kept(plan)
     loaded = load_model(plan.model, "cpu", "float32")
-    held_out = retain_set(loaded, [], 1, seed=77, held_out=HELD_OUT).held_out
+    # other windows than the gate sees, of the files that no night trains on
+    seed = plan.config.seed
+    held_out = retain_set(loaded, [], 1, seed, held_out=HELD_OUT, turn="measured").held_out
     home = Home(plan.folder / "home")
     yield rows
     for night in range(len(rows), plan.nights + 1):
