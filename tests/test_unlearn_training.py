@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -490,6 +491,33 @@ def test_the_retain_set_is_the_same_for_the_same_seed(loaded: LoadedModel) -> No
 
     assert all(torch.equal(a, b) for a, b in zip(one.train, two.train, strict=True))
     assert shipped_files() == shipped_files()
+
+
+def test_another_turn_draws_other_sequences_from_the_same_halves(
+    loaded: LoadedModel, tmp_path: Path
+) -> None:
+    for i in range(20):
+        (tmp_path / f"{i}.py").write_text(f"# file{i:02}\n" + f"x = 'file{i:02}'\n" * 90)
+    files, accepted = sorted(tmp_path.glob("*.py")), [f"accepted{i:02} = {i}" for i in range(40)]
+
+    turns = [retain_set(loaded, accepted, 24, 5, files, turn=turn) for turn in ("a", "b")]
+
+    def named(rows: Iterable[Tensor]) -> set[str]:
+        texts = (loaded.codec.decode([int(i) for i in row]) for row in rows)
+        return {name for text in texts for name in re.findall(r"(?:file|accepted)\d\d", text)}
+
+    one, two = turns
+    assert not all(torch.equal(a, b) for a, b in zip(one.train, two.train, strict=True))
+    assert not named([*one.train, *two.train]) & named([*one.held_out, *two.held_out])
+    assert any(name.startswith("accepted") for name in named(one.held_out))
+
+
+def test_what_holds_the_rest_gives_way_to_what_resists() -> None:
+    config = RefreshConfig(retain=20.0, few_items=6, patience=24)
+
+    rho = [config.weights(items, updates).retain for items, updates in ((6, 24), (6, 48), (12, 72))]
+
+    assert rho == [20.0, 10.0, 2.5]
 
 
 def test_a_line_too_long_for_a_sequence_is_retained_left_to_right(

@@ -16,9 +16,8 @@ class RefreshConfig:
     """A name in `unlearn.methods.METHODS`."""
     mode: RunMode = "incremental"
     """`incremental` goes on from the serving generation, `rebuild` starts from the base."""
-    learning_rate: float = 1.2e-3
-    """AdamW's rate. A higher one ends sooner and takes more from the rest: at 2e-3 half of the
-    updates, and twice the divergence."""
+    learning_rate: float = 1.5e-3
+    """AdamW's rate. A higher one ends sooner and takes more from the rest."""
     aims: bool = True
     """Whether a new adapter begins to act where what is forgotten differs from what stays."""
     warmup_updates: int = 3
@@ -36,6 +35,9 @@ class RefreshConfig:
     few_items: int = 6
     """While more items than this are left, rho is smaller in proportion: the push is their mean, so
     each of them weighs less against what holds the rest."""
+    patience: int = 24
+    """After so many updates rho begins to fall, by half in as many: what still resists is forgotten
+    in the end, and whether that costs too much is the gate's question."""
     tau: float = 0.02
     """An item's first blamed positions are left alone while their forbidden tokens are less
     probable than this."""
@@ -58,11 +60,15 @@ class RefreshConfig:
     """So often a training is kept on the disk, so that a killed one goes on where it was."""
     batch_examples: int = 16
     """Sequences of items in one update."""
-    retain_examples: int = 6
+    retain_examples: int = 4
     """Sequences of the retain set in one update."""
+    lookalike_examples: int = 2
+    """Places like an item's, held to the base likewise, in one update beside them."""
     retain_size: int = 256
     """Sequences in the retain set, others each night. Few, or the same, are learned by heart: with
     the same 64 an adapter was twice as far from the base on unseen code as on them."""
+    lookalikes: int = 192
+    """The base is asked in so many places like an item's; with 0 nothing of them is held."""
     held_out: int = 512
     """Sequences for the gate, which looks at an eighth, then at more while that cannot tell."""
     rehearsal: int = 64
@@ -101,11 +107,14 @@ class RefreshConfig:
             "retain_size",
             "held_out",
             "few_items",
+            "patience",
         ):
             _demand(getattr(self, name) >= 1, f"{name} must be at least 1")
         _demand(self.context_tokens >= 32, "context_tokens must be at least 32")
         for name in (
             "warmup_updates",
+            "lookalikes",
+            "lookalike_examples",
             "rehearsal",
             "leak_samples",
             "sampled_items",
@@ -114,9 +123,11 @@ class RefreshConfig:
         ):
             _demand(getattr(self, name) >= 0, f"{name} must not be negative")
 
-    def weights(self, items_left: int) -> Weights:
-        """Of the terms of the loss, while so many items are still to be forgotten."""
+    def weights(self, items_left: int, updates: int) -> Weights:
+        """Of the terms of the loss, while so many items are still to be forgotten after so many
+        updates."""
         rho = self.retain * min(1.0, self.few_items / max(1, items_left))
+        rho *= 0.5 ** max(0.0, updates / self.patience - 1)
         return Weights(self.ascent, self.anchor, self.replacement, rho)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from server.engine.config import EngineConfig
 from server.engine.load import LoadedModel, load_model
@@ -16,8 +17,8 @@ from unlearn.errors import ParentMissing
 from unlearn.items import examples
 from unlearn.lora import Student
 from unlearn.methods import method
-from unlearn.retain import RetainSet, retain_set
-from unlearn.teacher import Lesson, teach
+from unlearn.retain import retain_set
+from unlearn.teacher import Anchor, Lesson, anchors, teach
 from unlearn.train import Progress
 
 
@@ -29,6 +30,20 @@ class Work:
     accepted: Sequence[str]
     start: Path | None
     """The adapter folder to go on from."""
+    lookalikes: Sequence[Tensor]
+    """Places like those of the items (see `unlearn.lookalikes`), which the first finds for all."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training starts from."""
+
+    student: Student
+    lessons: list[Lesson]
+    retain: list[Anchor]
+    lookalikes: list[Anchor]
+    held_out: list[Tensor]
+    """For the gate."""
 
 
 def loaded_model(engine: EngineConfig) -> LoadedModel:
@@ -44,12 +59,12 @@ def loaded_model(engine: EngineConfig) -> LoadedModel:
     )
 
 
-def taught(
+def prepared(
     loaded: LoadedModel,
     work: Work,
     config: RefreshConfig,
     report: Progress = lambda done, total, message: None,
-) -> tuple[list[Lesson], RetainSet, Student]:
+) -> Prepared:
     """What to train on, what to hold to the base, and the adapter to train.
 
     Raises ParentMissing where the adapter to go on from cannot be read.
@@ -70,7 +85,9 @@ def taught(
         raise ParentMissing(name, str(error).splitlines()[0]) from error
     with student.as_base() as base:
         lessons = teach(base, sequences, config, can_be_forced(loaded), report)
-    return lessons, keep, student
+        retain = anchors(base, keep.train, config.seed)
+        lookalikes = anchors(base, work.lookalikes, config.seed)
+    return Prepared(student, lessons, retain, lookalikes, keep.held_out)
 
 
 def can_be_forced(loaded: LoadedModel) -> Callable[[int], bool]:

@@ -26,13 +26,13 @@ from unlearn.crew import ALONE, Crew
 from unlearn.errors import RefreshRunning
 from unlearn.gate import Trial, judge
 from unlearn.ledger_update import ban_again, destroy_verified, retire_bans, run_rows
+from unlearn.lookalikes import lookalikes
 from unlearn.lora import Student
-from unlearn.preparation import Work, loaded_model, taught
+from unlearn.preparation import Prepared, Work, loaded_model, prepared
 from unlearn.promotion import promote
 from unlearn.provenance import attacks, provenance
-from unlearn.retain import RetainSet
 from unlearn.selection import Selection, select
-from unlearn.teacher import Lesson, anchors
+from unlearn.teacher import Lesson
 from unlearn.train import Progress, train
 from unlearn.training import Training
 from unlearn.verdict import Verdict
@@ -96,10 +96,10 @@ def assist(engine: EngineConfig, config: RefreshConfig, crew: Crew) -> None:
     if work is None:
         return
     loaded = loaded_model(engine)
-    lessons, keep, student = taught(loaded, work, config)
-    with student.as_base() as base:
-        held = anchors(base, keep.train, config.seed)
-    train(student, lessons, held, config, crew=crew)
+    found = prepared(loaded, work, config)
+    train(
+        found.student, found.lessons, found.retain, config, crew=crew, lookalikes=found.lookalikes
+    )
 
 
 class _Refresh:
@@ -135,10 +135,10 @@ class _Refresh:
         if not chosen.new and (chosen.mode == "incremental" or not chosen.items):
             return self._end("nothing_to_do", "nothing new is to be forgotten")
         loaded = self._load()
-        lessons, keep, student = self._teach(loaded, chosen)
-        training = self._train(loaded, student, lessons, keep)
-        candidate = self._write(loaded, student, chosen)
-        verdict = self._judge(loaded, chosen, lessons, keep, candidate)
+        found = self._teach(loaded, chosen)
+        training = self._train(loaded, found)
+        candidate = self._write(loaded, found.student, chosen)
+        verdict = self._judge(loaded, chosen, found, candidate)
         self._certify(loaded, chosen, candidate, training, verdict)
         self._home.training.unlink(missing_ok=True)
         runs.record_items(self._db, run_rows(self._run.id, chosen.items, training, verdict))
@@ -146,36 +146,40 @@ class _Refresh:
             adapters.set_state(self._db, candidate.name, "rejected")
             why = "; ".join(verdict.reasons)
             return self._end("rejected", f"{candidate.name} is not served: {why}", candidate.name)
-        return self._promote(chosen, candidate, lessons, verdict)
+        return self._promote(chosen, candidate, found.lessons, verdict)
 
     def _load(self) -> LoadedModel:
         self._say("teacher", 0, 0, "loading the model")
         return loaded_model(self._engine)
 
-    def _teach(
-        self, loaded: LoadedModel, chosen: Selection
-    ) -> tuple[list[Lesson], RetainSet, Student]:
+    def _teach(self, loaded: LoadedModel, chosen: Selection) -> Prepared:
         accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
         start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
-        work = self._crew.from_first(Work(chosen.items, accepted, start))
+        self._say("teacher", 0, 0, "asking the base in places like the items'")
+        alike = lookalikes(
+            loaded,
+            # a rebuild must not depend on what was forgotten before
+            chosen.items if chosen.mode == "rebuild" else chosen.new,
+            chosen.items,
+            self._config,
+            self._db.cipher.fingerprint,
+        )
+        work = self._crew.from_first(Work(chosen.items, accepted, start, alike))
         self._has_called = True
-        return taught(loaded, work, self._config, self._progress("teacher"))
+        return prepared(loaded, work, self._config, self._progress("teacher"))
 
-    def _train(
-        self, loaded: LoadedModel, student: Student, lessons: list[Lesson], keep: RetainSet
-    ) -> Training:
-        with student.as_base() as base:
-            held = anchors(base, keep.train, self._config.seed)
-        key = training_key(student, lessons, held, self._config, loaded.digest)
-        checkpoint = Checkpoint(self._home.training, key)
+    def _train(self, loaded: LoadedModel, found: Prepared) -> Training:
+        held = [*found.retain, *found.lookalikes]
+        key = training_key(found.student, found.lessons, held, self._config, loaded.digest)
         training = train(
-            student,
-            lessons,
-            held,
+            found.student,
+            found.lessons,
+            found.retain,
             self._config,
             self._progress("train"),
-            checkpoint,
+            Checkpoint(self._home.training, key),
             self._crew,
+            found.lookalikes,
         )
         done = len(training.losses)
         self._say("train", done, max(done, 1), training.sentence())
@@ -197,8 +201,7 @@ class _Refresh:
         self,
         loaded: LoadedModel,
         chosen: Selection,
-        lessons: list[Lesson],
-        keep: RetainSet,
+        found: Prepared,
         candidate: Candidate,
     ) -> Verdict:
         with _guarded(self._guard) as guard:
@@ -206,8 +209,8 @@ class _Refresh:
                 loaded=loaded,
                 items=chosen.items,
                 new=frozenset(item.id for item in chosen.new),
-                lessons=lessons,
-                held_out=keep.held_out,
+                lessons=found.lessons,
+                held_out=found.held_out,
                 fingerprint=self._db.cipher.fingerprint,
                 check=None if guard is None else guard.check,
                 night=1 + _judged_against(self._db, loaded.digest),

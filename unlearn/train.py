@@ -43,11 +43,13 @@ def train(
     report: Progress = lambda done, total, message: None,
     checkpoint: Checkpoint | None = None,
     crew: Crew = ALONE,
+    lookalikes: Sequence[Anchor] = (),
 ) -> Training:
     """Train the adapter until every item is forgotten, or updates or time run out.
 
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
     looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
+    `lookalikes` are held like `retain` and have a share of their own in each update.
     With a `checkpoint`, a training that was killed goes on and ends as if it had not been. Of a
     `crew`, every process calls this with the same arguments, the first alone with a checkpoint.
     """
@@ -56,9 +58,9 @@ def train(
     if kept is not None:
         student.restore(kept["adapter"])
     elif config.aims and student.is_new:
-        aim(student, lessons, retain)
+        aim(student, lessons, [*retain, *lookalikes])
         student.restore(crew.from_first(student.state()))
-    course = _Course(student, lessons, retain, config, report, crew)
+    course = _Course(student, lessons, retain, lookalikes, config, report, crew)
     if kept is None:
         course.start()
     else:
@@ -75,12 +77,14 @@ class _Course:
         student: Student,
         lessons: Sequence[Lesson],
         retain: Sequence[Anchor],
+        lookalikes: Sequence[Anchor],
         config: RefreshConfig,
         report: Progress,
         crew: Crew,
     ) -> None:
         self._crew = crew
-        self._student, self._lessons, self._retain = student, lessons, retain
+        self._student, self._lessons = student, lessons
+        self._held = ((retain, config.retain_examples), (lookalikes, config.lookalike_examples))
         self._config, self._report = config, report
         self._began = time.monotonic()
         self._chance = random.Random(config.seed)
@@ -210,8 +214,8 @@ class _Course:
         started, config = time.monotonic(), self._config
         kept = list[Anchor]()
         if method(config.method).needs_retain:
-            count = min(config.retain_examples, len(self._retain))
-            kept = self._chance.sample(self._retain, count)
+            for rows, count in self._held:
+                kept += self._chance.sample(rows, min(count, len(rows)))
         chosen = [self._lessons[i] for i in batch]
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -235,7 +239,7 @@ class _Course:
         loss, now = 0.0, list[Standing]()
         if mine:
             chosen = [batch[i] for i in mine]
-            weights = self._config.weights(len(self._roll.items))
+            weights = self._config.weights(len(self._roll.items), len(self._losses))
             found, now = _loss(student, chosen, self._shared(kept), self._config.method, weights)
             found = found * (len(mine) / len(batch))
             torch.autograd.backward(found)
