@@ -25,8 +25,8 @@ from unlearn.train import train
 CONFIG = RefreshConfig(
     max_updates=24,
     retain_size=8,
-    retain_examples=2,
-    lookalike_examples=6,
+    retain_examples=8,
+    lookalike_examples=4,
     held_out=8,
     stops_per_item=False,
     ease=1.0,

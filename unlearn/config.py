@@ -60,15 +60,15 @@ class RefreshConfig:
     """So often a training is kept on the disk, so that a killed one goes on where it was."""
     batch_examples: int = 16
     """Sequences of items in one update."""
-    retain_examples: int = 4
-    """Sequences of the retain set in one update."""
+    retain_examples: int = 6
+    """Sequences in one update that are held to the base."""
     lookalike_examples: int = 2
-    """Places like an item's, held to the base likewise, in one update beside them."""
+    """So many of them are places like a secret's, where there are any; half of them at most."""
     retain_size: int = 256
     """Sequences in the retain set, others each night. Few, or the same, are learned by heart: with
     the same 64 an adapter was twice as far from the base on unseen code as on them."""
     lookalikes: int = 192
-    """The base is asked in so many places like an item's; with 0 nothing of them is held."""
+    """The base is asked in so many places like a secret's; with 0 nothing of them is held."""
     held_out: int = 512
     """Sequences for the gate, which looks at an eighth, then at more while that cannot tell."""
     rehearsal: int = 64

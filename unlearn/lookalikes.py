@@ -1,8 +1,9 @@
-"""Places like an item's, with what the base says there: held, so that only the item is forgotten.
+"""Places like a secret's, with what the base says there: held, so that only it is forgotten.
 
 Forgetting some of a family takes from the rest of it: the adapter learns to say nothing known
-wherever it looks like this. A context of an item with other names in it is such a place, and the
-base itself says what belongs there; where that is an item, the place is left out.
+wherever it looks like this. A secret's context with other names in it is such a place, and the
+base itself says what belongs there; where that is an item, the place is left out. Code has none:
+with other names it is still the same code, which must not be said either.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def lookalikes(
     config: RefreshConfig,
     fingerprint: Callable[[str], str],
 ) -> list[Tensor]:
-    """Token sequences (time,) in the served form: places like those of `items`, and the greedy
-    answers of `loaded`, which must have no adapter on.
+    """Token sequences (time,) in the served form: places like those of the secrets among `items`,
+    and the greedy answers of `loaded`, which must have no adapter on.
 
     At most `config.lookalikes` places are asked in, of which those are left out where one of
     `forgotten` is said; `fingerprint` is the ledger's, for those whose text is gone. None for a
@@ -53,7 +54,7 @@ def lookalikes(
     """
     chance = random.Random(config.seed)
     most = config.lookalikes if method(config.method).needs_retain else 0
-    placed = [item for item in items if item.prefix is not None]
+    placed = [item for item in items if item.kind == "secret" and item.prefix is not None]
     each = min(PER_ITEM, most // max(1, min(most, len(placed))))
     tokens = (text.strip() for text in loaded.codec.texts(range(len(loaded.tokenizer))))
     names = sorted({token for token in tokens if NAME.fullmatch(token)})

@@ -31,7 +31,7 @@ class Work:
     start: Path | None
     """The adapter folder to go on from."""
     lookalikes: Sequence[Tensor]
-    """Places like those of the items (see `unlearn.lookalikes`), which the first finds for all."""
+    """Places like the secrets' (see `unlearn.lookalikes`), which the first finds for all."""
 
 
 @dataclass(frozen=True)

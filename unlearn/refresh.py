@@ -155,7 +155,7 @@ class _Refresh:
     def _teach(self, loaded: LoadedModel, chosen: Selection) -> Prepared:
         accepted = [s.text for s in suggestions.accepted(self._db, ACCEPTED)]
         start = None if chosen.parent == BASE else self._home.adapters / chosen.parent
-        self._say("teacher", 0, 0, "asking the base in places like the items'")
+        self._say("teacher", 0, 0, "asking the base in places like the secrets'")
         alike = lookalikes(
             loaded,
             # a rebuild must not depend on what was forgotten before

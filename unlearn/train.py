@@ -49,7 +49,7 @@ def train(
 
     An item leaves the batch once its forgotten tokens are improbable; when all have left, all are
     looked at again, and whatever came back is trained on. Without `stops_per_item`, all stay.
-    `lookalikes` are held like `retain` and have a share of their own in each update.
+    `lookalikes` are held like `retain` and have a share of each update to themselves.
     With a `checkpoint`, a training that was killed goes on and ends as if it had not been. Of a
     `crew`, every process calls this with the same arguments, the first alone with a checkpoint.
     """
@@ -84,7 +84,8 @@ class _Course:
     ) -> None:
         self._crew = crew
         self._student, self._lessons = student, lessons
-        self._held = ((retain, config.retain_examples), (lookalikes, config.lookalike_examples))
+        alike = min(config.retain_examples // 2, config.lookalike_examples, len(lookalikes))
+        self._held = ((retain, config.retain_examples - alike), (lookalikes, alike))
         self._config, self._report = config, report
         self._began = time.monotonic()
         self._chance = random.Random(config.seed)
