@@ -17,9 +17,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ from unlearn.retain import retain_set
 from unlearn.utility import drift
 
 FOLDER = Path("build/unlearning/nights")
-RESULTS = Path("benchmarks/results/unlearning_nights.json")
+RESULTS = Path("benchmarks/results")
 HELD_OUT = 256
 """Sequences that the drift is measured on."""
 UNDO_ITEMS = 6
@@ -121,7 +122,10 @@ def main() -> None:
             print(found.sentence())
         _write(plan, _kept(plan))
         return
-    print(taken_back(plan).sentence(), flush=True)
+    undone = taken_back(plan)
+    print(undone.sentence(), flush=True)
+    if not asked.quick:
+        _write_table(plan, "unlearning_undo", {"undo": asdict(undone)})
     for rows in carry_out(plan):
         if not asked.quick:
             _write(plan, rows)
@@ -164,12 +168,17 @@ def _kept(plan: Plan) -> list[Row]:
 
 
 def _write(plan: Plan, rows: Sequence[Row]) -> None:
-    also = {name: plan.folder / f"{name}.json" for name in ("undo", "attacked")}
-    table = {"machine": machine(), "model": plan.model.name, "per_night": plan.per_night}
-    table |= {"nights_planned": plan.nights, "settings": asdict(plan.config)}
+    table: dict[str, Any] = {"per_night": plan.per_night, "nights_planned": plan.nights}
     table |= {"rows": [asdict(row) for row in rows]}
-    table |= {name: json.loads(path.read_text()) for name, path in also.items() if path.exists()}
-    RESULTS.write_text(json.dumps(table, indent=1) + "\n")
+    attacked = plan.folder / "attacked.json"
+    if attacked.exists():
+        table["attacked"] = json.loads(attacked.read_text())
+    _write_table(plan, "unlearning_nights", table)
+
+
+def _write_table(plan: Plan, name: str, table: Mapping[str, Any]) -> None:
+    head = {"machine": machine(), "model": plan.model.name, "settings": asdict(plan.config)}
+    (RESULTS / f"{name}.json").write_text(json.dumps({**head, **table}, indent=1) + "\n")
 
 
 def tiny_plan() -> Plan:
