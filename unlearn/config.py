@@ -36,8 +36,8 @@ class RefreshConfig:
     """While more items than this are left, rho is smaller in proportion: the push is their mean, so
     each of them weighs less against what holds the rest."""
     patience: int = 24
-    """After so many updates rho begins to fall, by half in as many: what still resists is forgotten
-    in the end, and whether that costs too much is the gate's question."""
+    """After so many updates, more for more than `few_items`, rho begins to fall, by half in as
+    many: what still resists is forgotten in the end, and the gate decides about the price."""
     tau: float = 0.02
     """An item's first blamed positions are left alone while their forbidden tokens are less
     probable than this."""
@@ -123,11 +123,12 @@ class RefreshConfig:
         ):
             _demand(getattr(self, name) >= 0, f"{name} must not be negative")
 
-    def weights(self, items_left: int, updates: int) -> Weights:
-        """Of the terms of the loss, while so many items are still to be forgotten after so many
-        updates."""
+    def weights(self, items: int, items_left: int, updates: int) -> Weights:
+        """Of the terms of the loss after so many updates, while so many of the items that were to
+        be forgotten are left."""
         rho = self.retain * min(1.0, self.few_items / max(1, items_left))
-        rho *= 0.5 ** max(0.0, updates / self.patience - 1)
+        patience = self.patience * max(1.0, items / self.few_items)
+        rho *= 0.5 ** max(0.0, updates / patience - 1)
         return Weights(self.ascent, self.anchor, self.replacement, rho)
 
     @property

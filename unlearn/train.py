@@ -95,6 +95,7 @@ class _Course:
         self._trails = dict[str, Trail]()
         self._losses, self._tokens = list[float](), 0
         self._began_as = student.state()
+        self._items = 0  # that were to be forgotten
         self._is_over = False
 
     def start(self) -> None:
@@ -102,6 +103,7 @@ class _Course:
         now = self._watch.all()
         self._trails = {name: Trail(p, p) for name, p in _worst(self._lessons, now).items()}
         self._roll.enter(now)
+        self._items = len(self._roll.items)
 
     def state(self) -> dict[str, Any]:
         """Where the training stands, as tensors and plain values."""
@@ -112,6 +114,7 @@ class _Course:
             "chance": self._chance.getstate(),
             "roll": self._roll.state(),
             "watch": self._watch.state(),
+            "items": self._items,
             "is_over": self._is_over,
             "trails": {name: asdict(trail) for name, trail in self._trails.items()},
             "losses": self._losses,
@@ -126,7 +129,7 @@ class _Course:
         self._chance.setstate(kept["chance"])
         self._roll.restore(kept["roll"])
         self._watch.restore(kept["watch"])
-        self._is_over = kept["is_over"]
+        self._items, self._is_over = kept["items"], kept["is_over"]
         self._trails = {name: Trail(**trail) for name, trail in kept["trails"].items()}
         self._losses, self._tokens = list(kept["losses"]), kept["tokens"]
         self._began -= kept["seconds"]
@@ -240,7 +243,7 @@ class _Course:
         loss, now = 0.0, list[Standing]()
         if mine:
             chosen = [batch[i] for i in mine]
-            weights = self._config.weights(len(self._roll.items), len(self._losses))
+            weights = self._weights()
             found, now = _loss(student, chosen, self._shared(kept), self._config.method, weights)
             found = found * (len(mine) / len(batch))
             torch.autograd.backward(found)
@@ -250,6 +253,9 @@ class _Course:
         self._optimiser.step()
         losses = self._crew.gathered({self._crew.rank: loss})
         return sum(losses), self._crew.gathered(dict(zip(mine, now, strict=True)))
+
+    def _weights(self) -> Weights:
+        return self._config.weights(self._items, len(self._roll.items), len(self._losses))
 
     def _shared(self, kept: Sequence[Anchor]) -> list[Anchor]:
         """This process's part of the retain sequences; all of them where there are too few."""
