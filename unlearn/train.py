@@ -243,7 +243,7 @@ class _Course:
         loss, now = 0.0, list[Standing]()
         if mine:
             chosen = [batch[i] for i in mine]
-            weights = self._weights()
+            weights = self._config.weights(self._items, len(self._roll.items), len(self._losses))
             found, now = _loss(student, chosen, self._shared(kept), self._config.method, weights)
             found = found * (len(mine) / len(batch))
             torch.autograd.backward(found)
@@ -253,9 +253,6 @@ class _Course:
         self._optimiser.step()
         losses = self._crew.gathered({self._crew.rank: loss})
         return sum(losses), self._crew.gathered(dict(zip(mine, now, strict=True)))
-
-    def _weights(self) -> Weights:
-        return self._config.weights(self._items, len(self._roll.items), len(self._losses))
 
     def _shared(self, kept: Sequence[Anchor]) -> list[Anchor]:
         """This process's part of the retain sequences; all of them where there are too few."""
