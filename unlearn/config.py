@@ -52,8 +52,9 @@ class RefreshConfig:
     """With less mass than this beside the forbidden tokens, punctuation counts as forced syntax."""
     stops_per_item: bool = True
     """Whether an item leaves the training once it is forgotten; if not, all stay to the end."""
-    max_updates: int = 96
-    """Optimiser steps at most."""
+    max_updates: int = 256
+    """Optimiser steps at most. A training that ends by itself is shortened then; one that is cut
+    off leaves some of what was forgotten before risen, and costs the rest more."""
     max_seconds: float = 1800.0
     """Training stops after this long; the gate then judges what there is."""
     checkpoint_seconds: float = 30.0

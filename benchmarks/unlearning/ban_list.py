@@ -98,7 +98,7 @@ def task_rows(names: Sequence[TaskName], count: int) -> list[Row]:
     for name in names:
         loaded = load_model(MODEL, "cpu", "float32") if name == "secrets" else taught_model()
         task = _task(name, loaded)
-        config = RefreshConfig(max_updates=96)
+        config = RefreshConfig()
         rows += rows_of(name, loaded, task.forget[:count], task.variants, config)
     return rows
 
