@@ -515,10 +515,10 @@ def test_another_turn_draws_other_sequences_from_the_same_halves(
 def test_what_holds_the_rest_gives_way_to_what_resists() -> None:
     config = RefreshConfig(retain=20.0, few_items=6, patience=24)
 
-    asked = ((6, 6, 24), (6, 6, 48), (6, 1, 72), (12, 6, 48), (12, 12, 96))
+    asked = ((6, 6, 24), (6, 6, 48), (6, 1, 72), (12, 6, 48), (12, 12, 96), (6, 6, 240))
     rho = [config.weights(*numbers).retain for numbers in asked]
 
-    assert rho == [20.0, 10.0, 5.0, 20.0, 5.0]
+    assert rho == [20.0, 10.0, 5.0, 20.0, 5.0, 2.5]
 
 
 def test_a_line_too_long_for_a_sequence_is_retained_left_to_right(

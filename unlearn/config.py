@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from store.records import RunMode
 from unlearn.methods import METHODS, Weights, method
 
+HALVINGS = 3
+"""So often the weight of the retain set falls by half: what still resists then has to be forgotten
+at that price, or the gate says that it was not."""
+
 
 @dataclass(frozen=True)
 class RefreshConfig:
@@ -129,7 +133,7 @@ class RefreshConfig:
         be forgotten are left."""
         rho = self.retain * min(1.0, self.few_items / max(1, items_left))
         patience = self.patience * max(1.0, items / self.few_items)
-        rho *= 0.5 ** max(0.0, updates / patience - 1)
+        rho *= 0.5 ** min(max(0.0, updates / patience - 1), HALVINGS)
         return Weights(self.ascent, self.anchor, self.replacement, rho)
 
     @property
